@@ -1,0 +1,321 @@
+//! Typed views over single keys. Names and shapes are those of the OCI runtime specification
+//! (config.md, config-linux.md); what has the wrong shape is an error that names the key.
+
+use crate::{Doc, Error, shape};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// An entry of `mounts`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Mount {
+    /// Absolute path inside the container.
+    pub destination: String,
+    /// File system type; `bind` or absent for a bind mount.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Device name, or a host path for a bind mount (relative to the bundle).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Mount options in fstab's words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// An entry of `linux.namespaces`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Namespace {
+    /// pid, network, mount, ipc, uts, user, cgroup or time.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The namespace to join; absent: a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// `process.user`, numeric as the specification has it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// User id inside the container.
+    #[serde(default)]
+    pub uid: u32,
+    /// Group id inside the container.
+    #[serde(default)]
+    pub gid: u32,
+    /// Octal digits are the shell's; this is the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    /// Supplementary groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_gids: Vec<u32>,
+}
+
+/// `process.capabilities`: the five sets, by name (`CAP_CHOWN`).
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(default)]
+pub struct Capabilities {
+    /// Limits what an exec can gain.
+    pub bounding: Vec<String>,
+    /// In force.
+    pub effective: Vec<String>,
+    /// Kept over an exec of a file that has them inheritable.
+    pub inheritable: Vec<String>,
+    /// May be made effective.
+    pub permitted: Vec<String>,
+    /// Kept over an exec of an ordinary file.
+    pub ambient: Vec<String>,
+}
+
+/// An entry of `process.rlimits`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Rlimit {
+    /// `RLIMIT_NOFILE`, ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Soft limit.
+    pub soft: u64,
+    /// Hard limit.
+    pub hard: u64,
+}
+
+/// An entry of `linux.resources.devices`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct DeviceRule {
+    /// Whether the access is granted.
+    pub allow: bool,
+    /// `a`, `b` or `c`; absent: `a`.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Major number; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major: Option<i64>,
+    /// Minor number; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor: Option<i64>,
+    /// Some of `r`, `w`, `m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
+}
+
+/// The part of `linux.resources` that `limit` turns into steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// Bytes; -1 for no limit.
+    pub memory: Option<i64>,
+    /// Memory and swap together, bytes.
+    pub swap: Option<i64>,
+    /// Microseconds of each period.
+    pub cpu_quota: Option<i64>,
+    /// Microseconds.
+    pub cpu_period: Option<u64>,
+    /// Relative weight, 2 to 262144.
+    pub cpu_shares: Option<u64>,
+    /// Tasks; 0 or less for no limit.
+    pub pids: Option<i64>,
+    /// In order; a later rule wins.
+    pub devices: Vec<DeviceRule>,
+}
+
+/// `stave.image`: the descriptor of the image's manifest in the store.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// Media type of the manifest.
+    pub media_type: String,
+    /// `sha256:...`
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+    /// With `org.opencontainers.image.ref.name` where the image has a name.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub annotations: Value,
+}
+
+/// An entry of `stave.layers`, lowest first.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    /// Digest of the blob as stored (compressed or not).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Digest of the plain tar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff_id: Option<String>,
+    /// The unpacked layer, absolute.
+    pub dir: String,
+}
+
+impl Doc {
+    fn text(&self, pointer: &str) -> Option<&str> {
+        self.get(pointer).and_then(Value::as_str)
+    }
+
+    /// `stave.id`, checked to be a plain file name: paths are made of it.
+    pub fn id(&self) -> Result<Option<&str>, Error> {
+        self.file_name("/stave/id")
+    }
+
+    /// `stave.name`, checked likewise.
+    pub fn name(&self) -> Result<Option<&str>, Error> {
+        self.file_name("/stave/name")
+    }
+
+    fn file_name(&self, pointer: &str) -> Result<Option<&str>, Error> {
+        match self.get(pointer) {
+            None => Ok(None),
+            Some(Value::String(s)) if is_name(s) => Ok(Some(s)),
+            Some(_) => Err(shape(pointer, "not a name (letters, digits, _ . -; a letter or digit first)")),
+        }
+    }
+
+    /// Sets `stave.KEY`; the version goes in first.
+    pub fn set_stave(&mut self, key: &str, value: impl Into<Value>) -> Result<(), Error> {
+        self.set_default("/stave/v", crate::VERSION)?;
+        self.set(&format!("/stave/{key}"), value)
+    }
+
+    /// Whether `stave.KEY` is true.
+    pub fn stave_flag(&self, key: &str) -> bool {
+        self.get(&format!("/stave/{key}")) == Some(&json!(true))
+    }
+
+    /// `stave.image`.
+    pub fn image(&self) -> Result<Option<Image>, Error> {
+        self.read("/stave/image")
+    }
+
+    /// The name under which the image was asked for, or its digest.
+    pub fn image_name(&self) -> Option<&str> {
+        let name = self.text("/stave/image/annotations/org.opencontainers.image.ref.name");
+        name.or_else(|| self.text("/stave/image/digest"))
+    }
+
+
+    /// `stave.layers`, lowest first; none where the container is no overlay.
+    pub fn layers(&self) -> Result<Vec<Layer>, Error> {
+        Ok(self.read("/stave/layers")?.unwrap_or_default())
+    }
+
+    /// `root.path`; relative to the bundle.
+    pub fn root_path(&self) -> Option<&str> {
+        self.text("/root/path")
+    }
+
+    /// `root.readonly`.
+    pub fn root_readonly(&self) -> bool {
+        self.get("/root/readonly") == Some(&json!(true))
+    }
+
+    /// `mounts`, in order.
+    pub fn mounts(&self) -> Result<Vec<Mount>, Error> {
+        Ok(self.read("/mounts")?.unwrap_or_default())
+    }
+
+    /// Adds a mount; one with the same destination is replaced where it stands.
+    pub fn put_mount(&mut self, mount: &Mount) -> Result<(), Error> {
+        let mut list: Vec<Value> = self.read("/mounts")?.unwrap_or_default();
+        let value = serde_json::to_value(mount).map_err(Error::Json)?;
+        let same = |v: &&mut Value| v.get("destination") == Some(&json!(mount.destination));
+        match list.iter_mut().find(same) {
+            Some(old) => *old = value,
+            None => list.push(value),
+        }
+        self.set("/mounts", list)
+    }
+
+    /// `linux.namespaces`.
+    pub fn namespaces(&self) -> Result<Vec<Namespace>, Error> {
+        Ok(self.read("/linux/namespaces")?.unwrap_or_default())
+    }
+
+    /// Writes `linux.namespaces`.
+    pub fn set_namespaces(&mut self, list: &[Namespace]) -> Result<(), Error> {
+        self.set("/linux/namespaces", serde_json::to_value(list).map_err(Error::Json)?)
+    }
+
+    /// `linux.cgroupsPath`.
+    pub fn cgroups_path(&self) -> Result<Option<&str>, Error> {
+        match self.get("/linux/cgroupsPath") {
+            None => Ok(None),
+            Some(Value::String(s)) if s.split('/').all(|c| c != "..") => Ok(Some(s)),
+            Some(_) => Err(shape("/linux/cgroupsPath", "not a path without ..")),
+        }
+    }
+
+    /// The limits that have a step.
+    pub fn resources(&self) -> Result<Resources, Error> {
+        let at = |key: &str| format!("/linux/resources/{key}");
+        Ok(Resources {
+            memory: self.read(&at("memory/limit"))?,
+            swap: self.read(&at("memory/swap"))?,
+            cpu_quota: self.read(&at("cpu/quota"))?,
+            cpu_period: self.read(&at("cpu/period"))?,
+            cpu_shares: self.read(&at("cpu/shares"))?,
+            pids: self.read(&at("pids/limit"))?,
+            devices: self.read(&at("devices"))?.unwrap_or_default(),
+        })
+    }
+
+    /// `process.args`; empty where there is none.
+    pub fn args(&self) -> Result<Vec<String>, Error> {
+        self.strings("/process/args")
+    }
+
+    /// `process.env`, each `NAME=value`.
+    pub fn env(&self) -> Result<Vec<String>, Error> {
+        self.strings("/process/env")
+    }
+
+    /// Sets one variable where it stands, or adds it.
+    pub fn put_env(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let mut env = self.env()?;
+        let entry = format!("{name}={value}");
+        match env.iter_mut().find(|e| e.split('=').next() == Some(name)) {
+            Some(old) => *old = entry,
+            None => env.push(entry),
+        }
+        self.set("/process/env", env)
+    }
+
+    /// A list of strings; absent is empty. No string may hold a NUL: the kernel's end there.
+    pub fn strings(&self, pointer: &str) -> Result<Vec<String>, Error> {
+        let list: Vec<String> = self.read(pointer)?.unwrap_or_default();
+        if list.iter().any(|s| s.contains('\0')) {
+            return Err(shape(pointer, "holds a NUL byte"));
+        }
+        Ok(list)
+    }
+
+    /// `process.cwd`, `/` where absent.
+    pub fn cwd(&self) -> &str {
+        self.text("/process/cwd").unwrap_or("/")
+    }
+
+    /// `process.user`.
+    pub fn user(&self) -> Result<User, Error> {
+        Ok(self.read("/process/user")?.unwrap_or_default())
+    }
+
+    /// `process.capabilities`; `None`: the caller's stay as they are.
+    pub fn capabilities(&self) -> Result<Option<Capabilities>, Error> {
+        self.read("/process/capabilities")
+    }
+
+    /// `process.rlimits`.
+    pub fn rlimits(&self) -> Result<Vec<Rlimit>, Error> {
+        Ok(self.read("/process/rlimits")?.unwrap_or_default())
+    }
+
+    /// `process.terminal`.
+    pub fn terminal(&self) -> bool {
+        self.get("/process/terminal") == Some(&json!(true))
+    }
+}
+
+/// What an id or a name may look like (docker's rule), so that it is one safe path component.
+pub fn is_name(s: &str) -> bool {
+    let mut chars = s.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
+        && s.len() <= 128
+        && chars.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
