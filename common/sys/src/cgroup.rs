@@ -1,0 +1,139 @@
+//! Where the cgroup hierarchies of this host are mounted (cgroups(7)).
+
+use crate::{Errno, Result, mount};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One mounted hierarchy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hierarchy {
+    /// Mount point.
+    pub at: PathBuf,
+    /// v1 controllers mounted here together (`cpu`, `cpuacct`); of v2, those of cgroup.controllers.
+    pub controllers: Vec<String>,
+    /// cgroup2.
+    pub v2: bool,
+}
+
+/// The hierarchies of the host: v1, v2, or both (hybrid).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    /// In the order of mountinfo.
+    pub all: Vec<Hierarchy>,
+}
+
+impl Layout {
+    /// Reads /proc/self/mountinfo.
+    pub fn read() -> Result<Layout> {
+        let mut layout = Layout::parse(&fs::read_to_string("/proc/self/mountinfo")?);
+        for h in layout.all.iter_mut().filter(|h| h.v2) {
+            let list = fs::read_to_string(h.at.join("cgroup.controllers")).unwrap_or_default();
+            h.controllers = list.split_whitespace().map(String::from).collect();
+        }
+        Ok(layout)
+    }
+
+    /// From the text of mountinfo (proc(5)); named v1 hierarchies have no controller.
+    pub fn parse(mountinfo: &str) -> Layout {
+        let mut all: Vec<Hierarchy> = Vec::new();
+        for line in mountinfo.lines() {
+            let Some((left, right)) = line.split_once(" - ") else { continue };
+            let mut fields = right.split(' ');
+            let v2 = match fields.next() {
+                Some("cgroup") => false,
+                Some("cgroup2") => true,
+                _ => continue,
+            };
+            let Some(at) = left.split(' ').nth(4).map(mount::unescape) else { continue };
+            let words = if v2 { "" } else { fields.nth(1).unwrap_or_default() };
+            let known = |w: &&str| CONTROLLERS.contains(w) || w.starts_with("name=");
+            let controllers: Vec<String> = words.split(',').filter(known).map(String::from).collect();
+            if !all.iter().any(|h| h.v2 == v2 && h.controllers == controllers) {
+                all.push(Hierarchy { at, controllers, v2 });
+            }
+        }
+        Layout { all }
+    }
+
+    /// The v1 hierarchy of a controller.
+    pub fn v1(&self, controller: &str) -> Option<&Hierarchy> {
+        self.all.iter().find(|h| !h.v2 && h.controllers.iter().any(|c| c == controller))
+    }
+
+    /// The v2 hierarchy.
+    pub fn v2(&self) -> Option<&Hierarchy> {
+        self.all.iter().find(|h| h.v2)
+    }
+
+    /// Whether v2 is all there is.
+    pub fn pure_v2(&self) -> bool {
+        self.v2().is_some() && self.all.iter().all(|h| h.v2)
+    }
+}
+
+const CONTROLLERS: [&str; 13] = [
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "memory",
+    "pids",
+    "devices",
+    "freezer",
+    "blkio",
+    "hugetlb",
+    "net_cls",
+    "net_prio",
+    "perf_event",
+    "rdma",
+];
+
+/// The processes in a cgroup directory; gone is none.
+pub fn procs(dir: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|l| l.parse().ok()).filter(|p| *p > 0).collect()
+}
+
+/// rmdir(2) of a cgroup and of those below it; gone is fine. EBUSY is tried again for a second:
+/// a process that was reaped may still be leaving.
+pub fn remove(dir: &Path) -> Result<()> {
+    let mut pause = std::time::Duration::from_micros(50);
+    for _ in 0..20 {
+        match fs::remove_dir(dir) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => {
+                for entry in fs::read_dir(dir)?.flatten() {
+                    if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                        remove(&entry.path())?;
+                    }
+                }
+                if !procs(dir).is_empty() {
+                    return Err(Errno(libc::EBUSY));
+                }
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(std::time::Duration::from_millis(100));
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Errno(libc::EBUSY))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hybrid() {
+        let l = Layout::parse(
+            "30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+             31 25 0:27 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n\
+             32 25 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n",
+        );
+        assert_eq!(l.v1("cpuacct").unwrap().at, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(l.v2().unwrap().at, Path::new("/sys/fs/cgroup/unified"));
+        assert_eq!(l.all[1].controllers, ["name=systemd"]);
+        assert!(!l.pure_v2() && l.v1("memory").is_none());
+    }
+}

@@ -1,0 +1,184 @@
+//! Credentials (credentials(7), capabilities(7)).
+
+use crate::{Errno, Result};
+use nix::unistd::{Gid, Uid};
+
+/// Names by number, from 0 (linux/capability.h).
+pub const CAPABILITIES: [&str; 41] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
+/// The sets of capset(2) and prctl(2), each a mask by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Caps {
+    /// In force.
+    pub effective: u64,
+    /// May be made effective.
+    pub permitted: u64,
+    /// Inheritable.
+    pub inheritable: u64,
+    /// Ambient.
+    pub ambient: u64,
+}
+
+/// The mask of a list of names; a name that this table lacks is left out.
+pub fn mask(names: &[String]) -> u64 {
+    let bit = |n: &String| CAPABILITIES.iter().position(|c| c == n).map_or(0, |i| 1u64 << i);
+    names.iter().map(bit).fold(0, |a, b| a | b)
+}
+
+fn prctl(op: i32, a: u64, b: u64) -> Result<i32> {
+    // SAFETY: the operations used here take integers only.
+    Ok(Errno::check(unsafe { libc::prctl(op, a, b, 0, 0) }.into())? as i32)
+}
+
+/// Drops from the bounding set all that the mask lacks (PR_CAPBSET_DROP).
+pub fn bound(mask: u64) -> Result<()> {
+    for cap in 0..64 {
+        match prctl(libc::PR_CAPBSET_READ, cap, 0) {
+            Err(_) => break, // beyond the kernel's last one
+            Ok(1) if mask & (1 << cap) == 0 => {
+                prctl(libc::PR_CAPBSET_DROP, cap, 0)?;
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether root's capabilities live through setresuid(2) to another user (PR_SET_KEEPCAPS).
+pub fn keep_caps(keep: bool) -> Result<()> {
+    prctl(libc::PR_SET_KEEPCAPS, keep.into(), 0).map(drop)
+}
+
+/// Sets effective, permitted and inheritable (capset(2)), then ambient.
+pub fn set_caps(caps: &Caps) -> Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let half = |m: u64, n: u32| (m >> (32 * n)) as u32;
+    let data: Vec<u32> = (0..2)
+        .flat_map(|n| [half(caps.effective, n), half(caps.permitted, n), half(caps.inheritable, n)])
+        .collect();
+    // SAFETY: version 3 takes a header of two and data of two times three 32-bit words.
+    Errno::check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) })?;
+    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0)?;
+    for cap in (0..64).filter(|c| caps.ambient & (1 << c) != 0) {
+        prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, cap)?;
+    }
+    Ok(())
+}
+
+/// The sets that the calling thread has (capget(2)).
+pub fn get_caps() -> Result<Caps> {
+    let header = [0x2008_0522_u32, 0];
+    let mut data = [0_u32; 6];
+    // SAFETY: version 3 writes two times three 32-bit words.
+    Errno::check(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) })?;
+    let whole = |i: usize| u64::from(data[i]) | u64::from(data[i + 3]) << 32;
+    Ok(Caps { effective: whole(0), permitted: whole(1), inheritable: whole(2), ambient: 0 })
+}
+
+/// What the kernel knows at all: the bounding set of a process that never dropped any is this.
+pub fn bounding() -> u64 {
+    (0..64).filter(|c| prctl(libc::PR_CAPBSET_READ, *c, 0) == Ok(1)).fold(0, |m, c| m | 1 << c)
+}
+
+/// Groups, group, user, in the one order that works.
+pub fn set_user(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
+    let groups: Vec<Gid> = groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    nix::unistd::setgroups(&groups)?;
+    let (g, u) = (Gid::from_raw(gid), Uid::from_raw(uid));
+    nix::unistd::setresgid(g, g, g)?;
+    Ok(nix::unistd::setresuid(u, u, u)?)
+}
+
+/// PR_SET_NO_NEW_PRIVS.
+pub fn no_new_privs() -> Result<()> {
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
+}
+
+/// PR_SET_DUMPABLE: 0 hides /proc/self and refuses ptrace to the processes of a container that
+/// this one is about to join.
+pub fn set_dumpable(on: bool) -> Result<()> {
+    prctl(libc::PR_SET_DUMPABLE, on.into(), 0).map(drop)
+}
+
+/// PR_SET_PDEATHSIG.
+pub fn die_with_parent() -> Result<()> {
+    prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map(drop)
+}
+
+/// setrlimit(2) of the limit's OCI name; `u64::MAX` is no limit.
+pub fn set_rlimit(name: &str, soft: u64, hard: u64) -> Result<()> {
+    use nix::sys::resource::{Resource as R, setrlimit};
+    let what = match name {
+        "RLIMIT_AS" => R::RLIMIT_AS,
+        "RLIMIT_CORE" => R::RLIMIT_CORE,
+        "RLIMIT_CPU" => R::RLIMIT_CPU,
+        "RLIMIT_DATA" => R::RLIMIT_DATA,
+        "RLIMIT_FSIZE" => R::RLIMIT_FSIZE,
+        "RLIMIT_LOCKS" => R::RLIMIT_LOCKS,
+        "RLIMIT_MEMLOCK" => R::RLIMIT_MEMLOCK,
+        "RLIMIT_MSGQUEUE" => R::RLIMIT_MSGQUEUE,
+        "RLIMIT_NICE" => R::RLIMIT_NICE,
+        "RLIMIT_NOFILE" => R::RLIMIT_NOFILE,
+        "RLIMIT_NPROC" => R::RLIMIT_NPROC,
+        "RLIMIT_RSS" => R::RLIMIT_RSS,
+        "RLIMIT_RTPRIO" => R::RLIMIT_RTPRIO,
+        "RLIMIT_RTTIME" => R::RLIMIT_RTTIME,
+        "RLIMIT_SIGPENDING" => R::RLIMIT_SIGPENDING,
+        "RLIMIT_STACK" => R::RLIMIT_STACK,
+        _ => return Err(Errno(libc::EINVAL)),
+    };
+    Ok(setrlimit(what, soft, hard)?)
+}
+
+/// The caller's effective user id.
+pub fn euid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// umask(2).
+pub fn set_umask(mask: u32) {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
+}

@@ -1,0 +1,158 @@
+//! Paths inside a container's root, resolved from outside: openat2(2) with RESOLVE_IN_ROOT, so
+//! that no symbolic link in the root, however it is swapped, leads out of it.
+
+use crate::{Errno, Result};
+use rustix::fs::{self as rx, FileType, Mode, OFlags, ResolveFlags};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+pub use rustix::fs::OFlags as Flags;
+
+/// Names a file without opening it.
+pub const O_PATH: OFlags = OFlags::PATH;
+
+const HOW: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// An O_PATH handle of the root itself.
+pub fn root(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rx::open(path, flags, Mode::empty())?)
+}
+
+/// Opens a path within the root. The kernel answers EAGAIN when the tree is renamed meanwhile.
+pub fn open(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd> {
+    let mut tries = 0;
+    loop {
+        match rx::openat2(root.as_fd(), path, flags | OFlags::CLOEXEC, Mode::empty(), HOW) {
+            Err(rustix::io::Errno::AGAIN) if tries < 128 => tries += 1,
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Reads a whole file within the root; bounded, since a container chose its contents.
+pub fn read(root: impl AsFd, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let fd = open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let mut bytes = Vec::new();
+    std::fs::File::from(fd).take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A path that names an open file to calls which take only paths.
+pub fn fd_path(fd: impl AsFd) -> PathBuf {
+    format!("/proc/thread-self/fd/{}", fd.as_fd().as_raw_fd()).into()
+}
+
+/// O_PATH handle of `path` within the root; what is missing is made: directories 0755, and at the
+/// end a directory or an empty file.
+pub fn make(root: impl AsFd, path: &Path, kind: FileType) -> Result<OwnedFd> {
+    match open(&root, path, OFlags::PATH) {
+        Err(Errno(libc::ENOENT)) => {}
+        other => return other,
+    }
+    let names: Vec<_> =
+        path.components().filter_map(|c| if let Component::Normal(n) = c { Some(n) } else { None }).collect();
+    let mut at = open(&root, Path::new("/"), OFlags::PATH)?;
+    let mut so_far = PathBuf::from("/");
+    for (i, name) in names.iter().enumerate() {
+        so_far.push(name);
+        // Each step from the root again: a link on the way may lead anywhere within it.
+        at = match open(&root, &so_far, OFlags::PATH) {
+            Ok(fd) => fd,
+            Err(Errno(libc::ENOENT)) => {
+                let last = i + 1 == names.len();
+                let made = if last && kind == FileType::RegularFile {
+                    rx::mknodat(&at, *name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)
+                } else {
+                    rx::mkdirat(&at, *name, Mode::from_raw_mode(0o755))
+                };
+                match made {
+                    Ok(()) | Err(rustix::io::Errno::EXIST) => open(&root, &so_far, OFlags::PATH)?,
+                    Err(e) => return Err(e.into()),
+                }
+            }
+            Err(e) => return Err(e),
+        };
+    }
+    Ok(at)
+}
+
+/// As [`make`], for a mount target: an empty file or a directory.
+pub fn make_target(root: impl AsFd, path: &Path, file: bool) -> Result<OwnedFd> {
+    make(root, path, if file { FileType::RegularFile } else { FileType::Directory })
+}
+
+/// The directory that holds `path`, as a handle, and the last component.
+fn parent(root: impl AsFd, path: &Path) -> Result<(OwnedFd, &std::ffi::OsStr)> {
+    let name = path.file_name().ok_or(Errno(libc::EINVAL))?;
+    let dir = make(root, path.parent().unwrap_or(Path::new("/")), FileType::Directory)?;
+    Ok((dir, name))
+}
+
+/// symlink(2) within the root; one that is there already is fine.
+pub fn symlink(root: impl AsFd, target: &str, link: &Path) -> Result<()> {
+    let (dir, name) = parent(root, link)?;
+    match rx::symlinkat(target, &dir, name) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// mknod(2) of a character device within the root, mode whatever the umask; there already is fine.
+pub fn mknod_char(root: impl AsFd, path: &Path, major: u32, minor: u32, mode: u32) -> Result<()> {
+    let (dir, name) = parent(root, path)?;
+    let mode = Mode::from_raw_mode(mode);
+    match rx::mknodat(&dir, name, FileType::CharacterDevice, mode, rx::makedev(major, minor)) {
+        Ok(()) => Ok(rx::chmodat(&dir, name, mode, rx::AtFlags::empty())?),
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Whether a handle stands for a directory.
+pub fn is_dir(fd: impl AsFd) -> Result<bool> {
+    Ok(FileType::from_raw_mode(rx::fstat(fd)?.st_mode) == FileType::Directory)
+}
+
+/// Removes a tree that lies wholly on device `dev`, through directory handles: no symbolic link is
+/// followed, a mount within it is EXDEV. Gone meanwhile is fine.
+pub fn remove_tree(path: &Path, dev: u64) -> Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rx::open(path, flags, Mode::empty()) {
+        Ok(dir) => empty(&dir, dev)?,
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(e) => return Err(e.into()),
+    }
+    match rx::unlinkat(rx::CWD, path, rx::AtFlags::REMOVEDIR) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn empty(dir: &OwnedFd, dev: u64) -> Result<()> {
+    if rx::fstat(dir)?.st_dev != dev {
+        return Err(Errno(libc::EXDEV));
+    }
+    for entry in rx::Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let first = if entry.file_type() == FileType::Directory {
+            rx::AtFlags::REMOVEDIR
+        } else {
+            rx::AtFlags::empty()
+        };
+        match rx::unlinkat(dir, name, first) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => continue,
+            Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        empty(&rx::openat(dir, name, flags, Mode::empty())?, dev)?;
+        rx::unlinkat(dir, name, rx::AtFlags::REMOVEDIR)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Pipes, sockets and descriptors.
+
+use crate::{Errno, Result};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// pipe2(2), close-on-exec.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+}
+
+/// tee(2): up to `len` bytes of what waits in one pipe appear in the other and stay in the first;
+/// blocks until there is some; 0 at end of file. EINVAL: not two pipes.
+pub fn tee(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
+    loop {
+        match rustix::pipe::tee(from.as_fd(), to.as_fd(), len, rustix::pipe::SpliceFlags::empty()) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// read(2).
+pub fn read(fd: impl AsFd, buf: &mut [u8]) -> Result<usize> {
+    loop {
+        match rustix::io::read(fd.as_fd(), &mut *buf) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// write(2) of all the bytes.
+pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd.as_fd(), bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                poll(&[(fd.as_fd(), false)], -1)?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// poll(2): which of the descriptors can be read (`true`: asked for writing) within the time
+/// (milliseconds, -1 forever). Interrupted counts as none.
+pub fn poll(fds: &[(std::os::fd::BorrowedFd, bool)], timeout: i32) -> Result<Vec<bool>> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout};
+    let event = |write: bool| if write { PollFlags::POLLOUT } else { PollFlags::POLLIN };
+    let mut list: Vec<PollFd> = fds.iter().map(|(fd, w)| PollFd::new(*fd, event(*w))).collect();
+    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::NONE);
+    match nix::poll::poll(&mut list, timeout) {
+        Ok(_) => Ok(list.iter().map(|p| p.revents().is_some_and(|r| !r.is_empty())).collect()),
+        Err(nix::Error::EINTR) => Ok(vec![false; fds.len()]),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// A connected pair of SOCK_SEQPACKET sockets (unix(7)): messages keep their bounds, and the end
+/// of the other side is seen.
+pub fn seqpacket() -> Result<(OwnedFd, OwnedFd)> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// Sends one message, with a descriptor beside it where given (SCM_RIGHTS). Never raises SIGPIPE.
+pub fn send(socket: impl AsFd, bytes: &[u8], fd: Option<std::os::fd::BorrowedFd>) -> Result<()> {
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    let raw: Vec<i32> = fd.iter().map(|f| f.as_raw_fd()).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control: &[ControlMessage] = if raw.is_empty() { &[] } else { &rights };
+    let iov = [std::io::IoSlice::new(bytes)];
+    loop {
+        match sendmsg::<()>(socket.as_fd().as_raw_fd(), &iov, control, MsgFlags::MSG_NOSIGNAL, None) {
+            Err(nix::Error::EINTR) => {}
+            other => return other.map(drop).map_err(Errno::from),
+        }
+    }
+}
+
+/// Receives one message and the descriptor that came with it; an empty message is end of file.
+pub fn recv(socket: impl AsFd) -> Result<(Vec<u8>, Option<OwnedFd>)> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    use std::os::fd::FromRawFd;
+    let mut buf = vec![0; 8192];
+    let mut space = nix::cmsg_space!([i32; 1]);
+    loop {
+        let mut iov = [std::io::IoSliceMut::new(&mut buf)];
+        let fd = socket.as_fd().as_raw_fd();
+        let got = match recvmsg::<()>(fd, &mut iov, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
+            Err(nix::Error::EINTR) => continue,
+            Err(nix::Error::ECONNRESET) => return Ok((Vec::new(), None)),
+            other => other?,
+        };
+        let mut passed = None;
+        for message in got.cmsgs().map_err(Errno::from)? {
+            if let ControlMessageOwned::ScmRights(fds) = message {
+                for fd in fds {
+                    // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+                    passed = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+                }
+            }
+        }
+        let n = got.bytes;
+        buf.truncate(n);
+        return Ok((buf, passed));
+    }
+}
+
+/// dup2(2) onto a standard stream (0, 1 or 2); the copy is inherited over exec.
+pub fn onto_stdio(fd: impl AsFd, number: i32) -> Result<()> {
+    match number {
+        0 => rustix::stdio::dup2_stdin(fd)?,
+        1 => rustix::stdio::dup2_stdout(fd)?,
+        _ => rustix::stdio::dup2_stderr(fd)?,
+    }
+    Ok(())
+}
+
+/// Random bytes (getrandom(2)).
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(bytes)
+}
+
+/// The kind of file behind a descriptor.
+pub fn kind(fd: impl AsFd) -> Result<rustix::fs::FileType> {
+    Ok(rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
+}
+
+/// lseek(2) relative to where the descriptor stands; the new offset.
+pub fn seek_by(fd: impl AsFd, by: i64) -> Result<u64> {
+    Ok(rustix::fs::seek(fd, rustix::fs::SeekFrom::Current(by))?)
+}
+
+/// flock(2), exclusive: blocks until it is ours; released when the file is closed.
+pub fn lock(fd: impl AsFd) -> Result<()> {
+    Ok(rustix::fs::flock(fd, rustix::fs::FlockOperation::LockExclusive)?)
+}
+
+/// Descriptors 0, 1 and 2 exist afterwards, on /dev/null where they were closed: otherwise the
+/// next file opened would become somebody's standard output.
+pub fn ensure_stdio() -> Result<()> {
+    loop {
+        let fd = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+        if fd.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        std::mem::forget(fd);
+    }
+}
+
+/// A signalfd (signalfd(2)) of some signals, which it blocks in the calling thread.
+pub struct Signals(nix::sys::signalfd::SignalFd);
+
+impl Signals {
+    /// Blocks the signals and opens the descriptor, close-on-exec and non-blocking.
+    pub fn take(numbers: &[i32]) -> Result<Signals> {
+        use nix::sys::signal::{SigSet, Signal};
+        use nix::sys::signalfd::{SfdFlags, SignalFd};
+        let mut set = SigSet::empty();
+        for n in numbers {
+            set.add(Signal::try_from(*n)?);
+        }
+        set.thread_block()?;
+        Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+    }
+
+    /// The next signal that waits: its number.
+    pub fn waiting(&mut self) -> Result<Option<i32>> {
+        Ok(self.0.read_signal()?.map(|s| s.ssi_signo as i32))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

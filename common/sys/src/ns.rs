@@ -1,0 +1,126 @@
+//! Namespaces (namespaces(7)): make, pin, join.
+
+use crate::{Errno, Result};
+use nix::sched::CloneFlags;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The clone(2) flag of a namespace by its OCI name.
+pub fn flag(kind: &str) -> Result<CloneFlags> {
+    Ok(match kind {
+        "mount" => CloneFlags::CLONE_NEWNS,
+        "pid" => CloneFlags::CLONE_NEWPID,
+        "network" => CloneFlags::CLONE_NEWNET,
+        "ipc" => CloneFlags::CLONE_NEWIPC,
+        "uts" => CloneFlags::CLONE_NEWUTS,
+        "user" => CloneFlags::CLONE_NEWUSER,
+        "cgroup" => CloneFlags::CLONE_NEWCGROUP,
+        "time" => CloneFlags::from_bits_retain(0x80),
+        _ => return Err(Errno(libc::EINVAL)),
+    })
+}
+
+/// The file below /proc/PID/ns of a namespace by its OCI name.
+pub fn proc_name(kind: &str) -> &str {
+    match kind {
+        "mount" => "mnt",
+        "network" => "net",
+        other => other,
+    }
+}
+
+/// unshare(2) of one namespace.
+pub fn unshare(kind: &str) -> Result<()> {
+    Ok(nix::sched::unshare(flag(kind)?)?)
+}
+
+/// setns(2) into the namespace that a file pins; it must be of that kind.
+pub fn join(kind: &str, path: &Path) -> Result<()> {
+    let file = File::open(path)?;
+    Ok(nix::sched::setns(file.as_fd(), flag(kind)?)?)
+}
+
+/// setns(2) into several namespaces of a process, in this order. By the files below /proc, since a
+/// pidfd cannot be opened by a child that already is in another pid namespace; all are opened
+/// before the first is joined.
+pub fn join_process(pid: i32, kinds: &[String]) -> Result<()> {
+    let open = |kind: &String| File::open(format!("/proc/{pid}/ns/{}", proc_name(kind)));
+    let files = kinds.iter().map(open).collect::<std::io::Result<Vec<_>>>()?;
+    for (file, kind) in files.iter().zip(kinds) {
+        nix::sched::setns(file.as_fd(), flag(kind)?)?;
+    }
+    Ok(())
+}
+
+/// Makes a namespace and pins it at `path` with a bind mount; the caller stays where it was.
+/// Post-condition: `path` is an nsfs mount. Not for mount and pid: they cannot be pinned so.
+pub fn pin(kind: &str, path: &Path) -> Result<()> {
+    within_new(kind, || {
+        File::options().create(true).truncate(false).write(true).mode(0o444).open(path)?;
+        let own = format!("/proc/thread-self/ns/{}", proc_name(kind));
+        let flags = nix::mount::MsFlags::MS_BIND;
+        Ok(nix::mount::mount(Some(own.as_str()), path, None::<&str>, flags, None::<&str>)?)
+    })
+}
+
+fn within_new<T>(kind: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    back_after(kind, || {
+        unshare(kind)?;
+        act()
+    })
+}
+
+/// Runs `act` in the namespace pinned at `path` (of the calling thread's own where `None`), and
+/// comes back.
+pub fn within<T>(kind: &str, path: Option<&Path>, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    match path {
+        None => act(),
+        Some(path) => back_after(kind, || {
+            join(kind, path)?;
+            act()
+        }),
+    }
+}
+
+fn back_after<T>(kind: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let home = File::open(format!("/proc/thread-self/ns/{}", proc_name(kind)))?;
+    let result = act();
+    nix::sched::setns(home.as_fd(), flag(kind)?)?;
+    result
+}
+
+/// sethostname(2).
+pub fn set_hostname(name: &str) -> Result<()> {
+    Ok(nix::unistd::sethostname(name)?)
+}
+
+/// setdomainname(2).
+pub fn set_domainname(name: &str) -> Result<()> {
+    // SAFETY: the pointer and the length describe `name`, which the kernel only reads.
+    Errno::check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }.into())?;
+    Ok(())
+}
+
+/// Brings a network interface up in the caller's network namespace (netdevice(7), SIOCSIFFLAGS).
+pub fn link_up(name: &str) -> Result<()> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    use std::os::fd::AsRawFd;
+    let fd = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // SAFETY: ifreq is plain data, for which all zeroes is a value.
+    let mut req: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.len() >= req.ifr_name.len() {
+        return Err(Errno(libc::ENODEV));
+    }
+    for (to, from) in req.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: both requests read and write one ifreq, which lives as long as the calls.
+    unsafe {
+        Errno::check(libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFFLAGS as _, &mut req).into())?;
+        req.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        Errno::check(libc::ioctl(fd.as_raw_fd(), libc::SIOCSIFFLAGS as _, &mut req).into())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Processes: clone3(2), pidfds, exec, wait, signals.
+
+use crate::{Errno, Result};
+use nix::sched::CloneFlags;
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// The two sides of a clone.
+pub enum Side {
+    /// In the child.
+    Child,
+    /// In the parent: the child's pid and its pidfd (close-on-exec).
+    Parent(i32, OwnedFd),
+}
+
+/// clone3(2) without CLONE_VM: as fork(2), into new namespaces, into a cgroup v2 where given.
+///
+/// # Safety
+/// The caller must have one thread only: in the child no other exists, so a lock held by one (the
+/// allocator's, say) would never be released.
+pub unsafe fn clone3(namespaces: CloneFlags, cgroup: Option<BorrowedFd>) -> Result<Side> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let mut pidfd: i32 = -1;
+    // SAFETY: clone_args is plain data, for which all zeroes is a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = namespaces.bits() as u64 | libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(fd) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = fd.as_raw_fd() as u64;
+    }
+    // SAFETY: args lives over the call; without CLONE_VM both sides go on with memory of their own.
+    let pid = Errno::check(unsafe {
+        libc::syscall(libc::SYS_clone3, &raw mut args, std::mem::size_of::<libc::clone_args>())
+    })?;
+    if pid == 0 {
+        return Ok(Side::Child);
+    }
+    // SAFETY: CLONE_PIDFD stored a new descriptor, which nobody else owns.
+    Ok(Side::Parent(pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
+/// A child of the caller: a plain fork. Same condition as [`clone3`], which callers of this crate
+/// meet by having one thread.
+pub fn fork() -> Result<Side> {
+    // SAFETY: the tools have one thread at every call of this function.
+    unsafe { clone3(CloneFlags::empty(), None) }
+}
+
+/// execve(2); comes back only with an error.
+pub fn exec(path: &std::ffi::CStr, args: &[CString], env: &[CString]) -> Errno {
+    match nix::unistd::execve(path, args, env) {
+        Ok(never) => match never {},
+        Err(e) => e.into(),
+    }
+}
+
+/// close_range(2): every descriptor from `first` on gets close-on-exec.
+pub fn cloexec_from(first: u32) -> Result<()> {
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    // SAFETY: only flags of descriptors change, none is closed.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) };
+    Errno::check(done).map(drop)
+}
+
+/// Default action for every signal and none blocked, as an exec'd program expects. Rust ignores
+/// SIGPIPE, and an ignored signal stays ignored over exec.
+pub fn default_signals() {
+    use nix::sys::signal::{
+        SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
+    };
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        // SAFETY: SIG_DFL is no handler, so there is no code that could run at a bad moment.
+        let _ = unsafe { sigaction(signal, &default) };
+    }
+    for realtime in 32..=64 {
+        // SAFETY: as above. glibc keeps two of them and answers EINVAL.
+        unsafe { libc::signal(realtime, libc::SIG_DFL) };
+    }
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Exit {
+    /// exit(3) with this status.
+    Code(i32),
+    /// A signal's number.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The status that a shell gives: 128+n for a signal.
+    pub fn status(self) -> i32 {
+        match self {
+            Exit::Code(c) => c,
+            Exit::Signal(s) => 128 + s,
+        }
+    }
+}
+
+/// waitid(2) for one child by pid, blocking.
+pub fn wait(pid: i32) -> Result<Exit> {
+    use nix::sys::wait::{WaitStatus, waitpid};
+    loop {
+        match waitpid(nix::unistd::Pid::from_raw(pid), None) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(Exit::Code(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(Exit::Signal(signal as i32)),
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Reaps whatever child has ended, without blocking: (pid, how). `None`: none has.
+pub fn reap() -> Result<Option<(i32, Exit)>> {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(pid, code)) => Ok(Some((pid.as_raw(), Exit::Code(code)))),
+        Ok(WaitStatus::Signaled(pid, signal, _)) => Ok(Some((pid.as_raw(), Exit::Signal(signal as i32)))),
+        Ok(_) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// pidfd_open(2).
+pub fn pidfd(pid: i32) -> Result<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno(libc::ESRCH))?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+/// pidfd_send_signal(2) by number; 0 only asks whether the process is there.
+pub fn signal(pidfd: impl AsFd, number: i32) -> Result<()> {
+    let fd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: no siginfo is passed; the rest are integers.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, 0, 0) };
+    Errno::check(done).map(drop)
+}
+
+/// Whether the process behind a pidfd is still running, or becomes so within the time
+/// (milliseconds; -1: forever). A pidfd is readable once its process has ended.
+pub fn ended(pidfd: impl AsFd, timeout: i32) -> Result<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::NONE);
+        match poll(&mut fds, timeout) {
+            Ok(n) => return Ok(n > 0),
+            Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Start time in clock ticks since boot (proc_pid_stat(5), field 22): with it a pid names one
+/// process for good. A zombie counts as gone.
+pub fn start_time(pid: i32) -> Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    if matches!(fields.next(), Some("Z" | "X")) {
+        return Err(Errno(libc::ESRCH));
+    }
+    fields.nth(18).and_then(|f| f.parse().ok()).ok_or(Errno(libc::ESRCH))
+}
+
+/// The number of a signal by name (with or without SIG, any case) or by number.
+pub fn signal_number(text: &str) -> Option<i32> {
+    if let Ok(n) = text.parse::<i32>() {
+        return (0..=64).contains(&n).then_some(n);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    if let Some(rt) = name.strip_prefix("SIGRTMIN") {
+        return if rt.is_empty() { Some(34) } else { rt.parse::<i32>().ok().map(|n| 34 + n) };
+    }
+    name.parse::<nix::sys::signal::Signal>().ok().map(|s| s as i32)
+}
+
+/// The name without SIG, for messages.
+pub fn signal_name(number: i32) -> String {
+    match nix::sys::signal::Signal::try_from(number) {
+        Ok(s) => s.as_str().trim_start_matches("SIG").to_owned(),
+        Err(_) => number.to_string(),
+    }
+}
+
+/// setsid(2).
+pub fn setsid() -> Result<()> {
+    nix::unistd::setsid()?;
+    Ok(())
+}
+
+/// The caller's pid.
+pub fn pid() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+/// kill(2) of every process that the caller may signal but itself: in a pid namespace, all of it.
+pub fn kill_everyone(number: i32) -> Result<()> {
+    // SAFETY: kill(2) takes integers only.
+    Errno::check(unsafe { libc::kill(-1, number) }.into()).map(drop)
+}
+
+/// Ends the calling process at once, without running destructors or atexit handlers: for a child
+/// whose memory is a copy of its parent's.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) never returns and touches no memory.
+    unsafe { libc::_exit(code) }
+}
+
+/// [`clone3`] into new namespaces by their OCI names. The caller has one thread (see there).
+pub fn clone_into(namespaces: &[String], cgroup: Option<BorrowedFd>) -> Result<Side> {
+    let mut flags = CloneFlags::empty();
+    for kind in namespaces {
+        flags |= crate::ns::flag(kind)?;
+    }
+    // SAFETY: the tools have one thread at every call of this function.
+    unsafe { clone3(flags, cgroup) }
+}

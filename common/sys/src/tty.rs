@@ -1,0 +1,67 @@
+//! Terminals and pseudoterminals (pty(7)).
+
+use crate::{Errno, Result, inroot};
+use rustix::fs::OFlags;
+use rustix::termios as rx;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+/// Opens a new pair from the devpts instance below `root` (`/dev/pts/ptmx`): master, slave. The
+/// slave comes from TIOCGPTPEER, so no path of the container is walked for it.
+pub fn open_pair(root: &Path) -> Result<(OwnedFd, OwnedFd)> {
+    let root = inroot::root(root)?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let master = inroot::open(&root, Path::new("/dev/pts/ptmx"), flags)
+        .or_else(|_| inroot::open(&root, Path::new("/dev/ptmx"), flags))?;
+    let unlock: libc::c_int = 0;
+    // SAFETY: TIOCSPTLCK reads one int; TIOCGPTPEER takes flags and returns a new descriptor.
+    let slave = unsafe {
+        Errno::check(libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &unlock).into())?;
+        let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+        let fd = Errno::check(libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags).into())?;
+        OwnedFd::from_raw_fd(fd as i32)
+    };
+    Ok((master, slave))
+}
+
+/// Makes the terminal the controlling one of the caller, who must lead a session (TIOCSCTTY).
+pub fn control(slave: impl AsFd) -> Result<()> {
+    // SAFETY: TIOCSCTTY takes an integer.
+    Errno::check(unsafe { libc::ioctl(slave.as_fd().as_raw_fd(), libc::TIOCSCTTY, 0) }.into()).map(drop)
+}
+
+/// Whether the descriptor is a terminal.
+pub fn is_tty(fd: impl AsFd) -> bool {
+    rx::isatty(fd)
+}
+
+/// Raw mode for as long as the value lives; restored when it is dropped.
+pub struct Raw {
+    tty: File,
+    before: rx::Termios,
+}
+
+impl Raw {
+    /// Puts the terminal into raw mode (termios(3), cfmakeraw).
+    pub fn enter(tty: File) -> Result<Raw> {
+        let before = rx::tcgetattr(&tty)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        rx::tcsetattr(&tty, rx::OptionalActions::Now, &raw)?;
+        Ok(Raw { tty, before })
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = rx::tcsetattr(&self.tty, rx::OptionalActions::Now, &self.before);
+    }
+}
+
+/// Copies the window size of one terminal to another; not a terminal: nothing happens.
+pub fn copy_size(from: impl AsFd, to: impl AsFd) {
+    if let Ok(size) = rx::tcgetwinsize(from) {
+        let _ = rx::tcsetwinsize(to, size);
+    }
+}
