@@ -1,1 +1,195 @@
-//! .
+//! Steps: all that Stave ever does to a machine stands in one enum. A step can be shown as a line
+//! of shell, done, and undone; it cannot see the document.
+//!
+//! A step states a fact ("it is so"): doing it twice, or undoing it twice, is fine.
+#![forbid(unsafe_code)]
+
+mod does;
+mod exec;
+mod show;
+
+pub use does::terminal;
+pub use show::quote;
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use sys::Errno;
+
+/// Where a step is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// By the stage itself; what it leaves outlives the process.
+    Parent,
+    /// By the process that becomes the workload, between clone and exec.
+    Child,
+}
+
+/// One act and who does it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Who.
+    pub side: Side,
+    /// What.
+    pub act: Act,
+}
+
+impl Step {
+    /// A step of the stage itself.
+    pub fn parent(act: Act) -> Step {
+        Step { side: Side::Parent, act }
+    }
+
+    /// A step of the process to be.
+    pub fn child(act: Act) -> Step {
+        Step { side: Side::Child, act }
+    }
+}
+
+/// Everything that is ever done. Paths are absolute on the host unless a `root` stands beside
+/// them: then they are resolved within that root, as the container would.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs)] // the fields: each variant's line says what they are
+pub enum Act {
+    /// A container's own directory (0700). Undone: removed with all that is in it, this file
+    /// system only.
+    Bundle { path: PathBuf },
+    /// mkdir(2), with parents. Undone: rmdir(2).
+    Mkdir { path: PathBuf, mode: u32 },
+    /// A file replaced as a whole: temp file, rename(2), with fsync(2) if `sync`.
+    Save { path: PathBuf, text: String, sync: bool },
+    /// A symbolic link whose being there decides who got a name.
+    Name { link: PathBuf, target: String },
+    /// Text written into a file that is there (cgroup, sysctl).
+    Write { path: PathBuf, text: String },
+
+    /// overlayfs, topmost lower first; at the first mount the upper directory takes the owner and
+    /// mode of the topmost lower, since it is the root that is seen. Undone: umount2(2).
+    Overlay { lower: Vec<PathBuf>, upper: PathBuf, work: PathBuf, at: PathBuf, volatile: bool },
+    /// mount(2) within a root; the target is made where missing.
+    Mount { root: PathBuf, to: PathBuf, source: String, kind: Option<String>, options: Vec<String> },
+    /// A path within a root is hidden: a file behind /dev/null, a directory behind an empty tmpfs.
+    Mask { root: PathBuf, path: PathBuf },
+    /// A path within a root can only be read.
+    Readonly { root: PathBuf, path: PathBuf },
+    /// Mount propagation: `rslave`, `rprivate`, ...
+    Propagate { at: PathBuf, how: String },
+    /// A character device within a root.
+    Device { root: PathBuf, path: PathBuf, major: u32, minor: u32, mode: u32 },
+    /// A symbolic link within a root.
+    Symlink { root: PathBuf, target: String, link: PathBuf },
+    /// A mount that pivot_root(2) can take: the directory bound onto itself.
+    BindSelf { path: PathBuf },
+    /// pivot_root(2); the old root is dropped.
+    PivotRoot { root: PathBuf },
+
+    /// A new namespace held by a bind mount of its file. Undone: umount2(2), unlink(2).
+    Pin { kind: String, at: PathBuf },
+    /// setns(2) by file.
+    Setns { kind: String, path: PathBuf },
+    /// setns(2) into some namespaces of a process.
+    SetnsProcess { pid: i32, kinds: Vec<String> },
+    /// unshare(2).
+    Unshare { kind: String },
+    /// clone3(2) of the process to be, with new namespaces.
+    Clone { namespaces: Vec<String>, cgroup: Option<PathBuf> },
+    /// sethostname(2), in the namespace pinned at `ns` where given.
+    Hostname { name: String, ns: Option<PathBuf> },
+    /// A network interface up, in the namespace pinned at `ns` where given.
+    LinkUp { name: String, ns: Option<PathBuf> },
+
+    /// A cgroup directory. Undone: rmdir(2); a `shared` one only when empty.
+    Cgroup { path: PathBuf, shared: bool },
+    /// The caller moves itself into a cgroup, by the file `tasks` (v1) or `cgroup.procs` (v2).
+    JoinCgroup { path: PathBuf, file: String },
+
+    /// setsid(2).
+    Session {},
+    /// A new pseudoterminal of the devpts below `root` as stdio and controlling terminal, and as
+    /// /dev/console; its master goes to the parent.
+    Terminal { root: PathBuf },
+    /// setrlimit(2).
+    Rlimit { kind: String, soft: u64, hard: u64 },
+    /// umask(2).
+    Umask { mask: u32 },
+    /// The bounding set is no more than these.
+    Bound { capabilities: Vec<String> },
+    /// setgroups(2), setresgid(2), setresuid(2); permitted capabilities stay until `Caps`.
+    User { uid: u32, gid: u32, groups: Vec<u32> },
+    /// capset(2) and the ambient set.
+    Caps { effective: Vec<String>, permitted: Vec<String>, inheritable: Vec<String>, ambient: Vec<String> },
+    /// PR_SET_NO_NEW_PRIVS.
+    NoNewPrivs {},
+    /// chdir(2); made where missing if `make`.
+    Chdir { path: PathBuf, make: bool },
+    /// PR_SET_PDEATHSIG.
+    DieWithParent {},
+    /// Default signals, close-on-exec from descriptor `fds` on, execve(2); a name without a slash
+    /// is looked up in the PATH of `env`.
+    Exec { args: Vec<String>, env: Vec<String>, fds: u32 },
+}
+
+/// What doing a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It was made now, so a rollback takes it away.
+    Made,
+    /// It was so already.
+    WasSo,
+}
+
+/// Why a step could not be done: the kernel's answer, or better words where we know them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fail {
+    /// The kernel's answer.
+    pub errno: Errno,
+    /// Better words.
+    pub why: Option<String>,
+    /// The exit status that is due where it is not the usual one (126, 127).
+    pub status: Option<u8>,
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match &self.why {
+            Some(why) => f.write_str(why),
+            None => self.errno.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Fail {}
+
+impl From<Errno> for Fail {
+    fn from(errno: Errno) -> Fail {
+        Fail { errno, why: None, status: None }
+    }
+}
+
+impl From<std::io::Error> for Fail {
+    fn from(e: std::io::Error) -> Fail {
+        Errno::from(e).into()
+    }
+}
+
+/// Looks over the shoulder of whoever does steps, on either side: `--trace` and `--step`.
+pub trait Watch {
+    /// Asked before each step; `n` counts from 0.
+    fn before(&mut self, n: usize, act: &Act) -> Next;
+    /// Told after it.
+    fn after(&mut self, n: usize, act: &Act, result: &std::result::Result<Done, Fail>);
+}
+
+/// What to do with the step that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Do it.
+    Go,
+    /// Go on without it.
+    Skip,
+    /// Undo the one before, and ask again from there.
+    Back,
+    /// Stop: everything done so far is undone.
+    Quit,
+}

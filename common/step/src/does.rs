@@ -1,0 +1,298 @@
+//! Doing and undoing.
+
+use crate::{Act, Done, Fail, exec};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use sys::inroot::{self, fd_path};
+use sys::{Errno, cgroup, cred, io, mount, ns, process, tty};
+
+type Result<T> = std::result::Result<T, Fail>;
+
+impl Act {
+    /// Makes it so. Steps of the child's side run between clone and exec in a process of one
+    /// thread, so they may allocate.
+    pub fn make(&self) -> Result<Done> {
+        match self {
+            Act::Bundle { path } => return mkdir(path, 0o700),
+            Act::Mkdir { path, mode } => return mkdir(path, *mode),
+            Act::Save { path, text, sync } => save(path, text, *sync)?,
+            Act::Name { link, target } => return name(link, target),
+            Act::Write { path, text } => {
+                fs::File::options()
+                    .write(true)
+                    .open(path)
+                    .and_then(|mut f| std::io::Write::write_all(&mut f, text.as_bytes()))?;
+            }
+
+            Act::Overlay { lower, upper, work, at, volatile } => {
+                if mount::is_mount(at)? == Some(mount::OVERLAY) {
+                    return Ok(Done::WasSo);
+                }
+                if let (Some(top), false) = (lower.first(), work.join("work").exists()) {
+                    like(upper, top)?;
+                }
+                let overlay = mount::Overlay { lower, upper: Some((upper, work)), volatile: *volatile };
+                overlay.mount(at)?;
+            }
+            Act::Mount { root, to, source, kind, options } => {
+                mount_in(root, to, source, kind.as_deref(), options)?;
+            }
+            Act::Mask { root, path } => mask(root, path)?,
+            Act::Readonly { root, path } => readonly(root, path)?,
+            Act::Propagate { at, how } => mount::propagate(at, how)?,
+            Act::Device { root, path, major, minor, mode } => {
+                let root = inroot::root(root)?;
+                inroot::mknod_char(&root, path, *major, *minor, *mode & 0o7777)?;
+            }
+            Act::Symlink { root, target, link } => inroot::symlink(inroot::root(root)?, target, link)?,
+            Act::BindSelf { path } => {
+                let words = ["rbind".to_owned()];
+                mount::mount(&path.to_string_lossy(), path, None, &words)?;
+            }
+            Act::PivotRoot { root } => mount::pivot_root(root)?,
+
+            Act::Pin { kind, at } => {
+                if matches!(mount::is_mount(at), Ok(Some(mount::NSFS))) {
+                    return Ok(Done::WasSo);
+                }
+                ns::pin(kind, at)?;
+            }
+            Act::Setns { kind, path } => ns::join(kind, path)?,
+            Act::SetnsProcess { pid, kinds } => ns::join_process(*pid, kinds)?,
+            Act::Unshare { kind } => ns::unshare(kind)?,
+            // Done by the launch, which owns both sides of it.
+            Act::Clone { .. } => return Err(Errno(sys::ENOSYS).into()),
+            Act::Hostname { name, ns } => ns::within("uts", ns.as_deref(), || ns::set_hostname(name))?,
+            Act::LinkUp { name, ns } => ns::within("network", ns.as_deref(), || ns::link_up(name))?,
+
+            Act::Cgroup { path, .. } => return make_cgroup(path),
+            Act::JoinCgroup { path, file } => {
+                // "0" is the writer itself: for a v1 `tasks` file the kernel then takes no lock
+                // over all processes (20 us instead of 14 ms).
+                Act::Write { path: path.join(file), text: "0".into() }.make()?;
+            }
+
+            Act::Session {} => process::setsid()?,
+            Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
+            Act::Rlimit { kind, soft, hard } => cred::set_rlimit(kind, *soft, *hard)?,
+            Act::Umask { mask } => cred::set_umask(*mask),
+            Act::Bound { capabilities } => cred::bound(cred::mask(capabilities))?,
+            Act::User { uid, gid, groups } => {
+                cred::keep_caps(true)?;
+                cred::set_user(*uid, *gid, groups)?;
+                cred::keep_caps(false)?;
+            }
+            Act::Caps { effective, permitted, inheritable, ambient } => cred::set_caps(&cred::Caps {
+                effective: cred::mask(effective),
+                permitted: cred::mask(permitted),
+                inheritable: cred::mask(inheritable),
+                ambient: cred::mask(ambient),
+            })?,
+            Act::NoNewPrivs {} => cred::no_new_privs()?,
+            Act::Chdir { path, make } => {
+                if *make && !path.exists() {
+                    let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+                }
+                std::env::set_current_dir(path)?;
+            }
+            Act::DieWithParent {} => cred::die_with_parent()?,
+            Act::Exec { args, env, fds } => return Err(exec::exec(args, env, *fds)),
+        }
+        Ok(Done::Made)
+    }
+
+    /// Takes away what [`Act::make`] left for others to see; what dies with a process needs none.
+    /// Already gone is fine.
+    pub fn undo(&self) -> Result<()> {
+        match self {
+            Act::Bundle { path } => remove_tree(path)?,
+            Act::Mkdir { path, .. } => gone_is_fine(fs::remove_dir(path))?,
+            Act::Name { link, target } if fs::read_link(link).is_ok_and(|t| t == Path::new(target)) => {
+                gone_is_fine(fs::remove_file(link))?;
+            }
+            Act::Overlay { at, .. } => mount::umount_all(at)?,
+            Act::Mount { root, to, .. } => {
+                if let Ok(fd) = inroot::open(inroot::root(root)?, to, inroot::O_PATH) {
+                    mount::umount_all(&fs::read_link(fd_path(&fd))?)?;
+                }
+            }
+            Act::Pin { at, .. } => {
+                mount::umount_all(at)?;
+                gone_is_fine(fs::remove_file(at))?;
+            }
+            Act::Cgroup { path, shared: false } => cgroup::remove(path)?,
+            Act::Cgroup { path, shared: true } => {
+                let _ = fs::remove_dir(path); // others may be in it
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether undoing it does anything.
+    pub fn leaves(&self) -> bool {
+        use Act::*;
+        matches!(
+            self,
+            Bundle { .. } | Mkdir { .. } | Name { .. } | Overlay { .. } | Pin { .. } | Cgroup { .. }
+        )
+    }
+}
+
+fn gone_is_fine(result: std::io::Result<()>) -> Result<()> {
+    match result {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn mkdir(path: &Path, mode: u32) -> Result<Done> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => Ok(Done::Made),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(Done::WasSo),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let parent = path.parent().ok_or(Errno(sys::ENOENT))?;
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            match fs::DirBuilder::new().mode(mode).create(path) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(Done::WasSo),
+                other => Ok(other.map(|()| Done::Made)?),
+            }
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The parent may be taken away by another container's undo between the two calls.
+fn make_cgroup(path: &Path) -> Result<Done> {
+    let mut tries = 0;
+    loop {
+        match mkdir(path, 0o755) {
+            Err(e) if e.errno == Errno(sys::ENOENT) && tries < 100 => tries += 1,
+            other => return other,
+        }
+    }
+}
+
+/// Post-condition: the file holds all of the text, or what it held before.
+fn save(path: &Path, text: &str, sync: bool) -> Result<()> {
+    let dir = path.parent().ok_or(Errno(sys::ENOENT))?;
+    let [a, b, c, d] = io::random::<4>()?;
+    let temp = dir.join(format!(".{a:02x}{b:02x}{c:02x}{d:02x}.tmp"));
+    let result = (|| {
+        let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(&temp)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        if sync {
+            file.sync_all()?;
+        }
+        fs::rename(&temp, path)?;
+        if sync { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(&temp);
+    }
+    Ok(result?)
+}
+
+fn name(link: &Path, target: &str) -> Result<Done> {
+    if let Some(dir) = link.parent() {
+        mkdir(dir, 0o755)?;
+    }
+    match std::os::unix::fs::symlink(target, link) {
+        Ok(()) => Ok(Done::Made),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            let holder = fs::read_link(link)?;
+            if holder == Path::new(target) {
+                return Ok(Done::WasSo);
+            }
+            let id = holder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Err(Fail { errno: Errno(sys::EEXIST), why: Some(format!("taken by {id}")), status: None })
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn like(path: &Path, other: &Path) -> Result<()> {
+    let meta = fs::metadata(other)?;
+    std::os::unix::fs::chown(path, Some(meta.uid()), Some(meta.gid()))?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(meta.mode() & 0o7777))?)
+}
+
+fn mount_in(root: &Path, to: &Path, source: &str, kind: Option<&str>, options: &[String]) -> Result<()> {
+    let bind = options.iter().any(|o| o == "bind" || o == "rbind");
+    let file = bind
+        && !fs::metadata(source)
+            .map_err(|e| Fail {
+                errno: e.into(),
+                why: Some(format!("{source}: No such file or directory")),
+                status: None,
+            })?
+            .is_dir();
+    let root = inroot::root(root)?;
+    let at = inroot::make_target(&root, to, file)?;
+    mount::mount(source, &fd_path(&at), kind.filter(|k| *k != "bind"), options)?;
+    if mount::needs_more(options) {
+        // The handle stands for what lies below the new mount; the path finds the mount itself.
+        let top = inroot::open(&root, to, inroot::O_PATH)?;
+        mount::more(&fd_path(&top), options)?;
+    }
+    Ok(())
+}
+
+fn mask(root: &Path, path: &Path) -> Result<()> {
+    let root = inroot::root(root)?;
+    let at = match inroot::open(&root, path, inroot::O_PATH) {
+        Err(Errno(sys::ENOENT) | Errno(sys::ENOTDIR)) => return Ok(()), // nothing to hide
+        other => other?,
+    };
+    if inroot::is_dir(&at)? {
+        let words = ["ro".to_owned(), "nr_inodes=1".to_owned()];
+        Ok(mount::mount("tmpfs", &fd_path(&at), Some("tmpfs"), &words)?)
+    } else {
+        Ok(mount::mount("/dev/null", &fd_path(&at), None, &["bind".to_owned()])?)
+    }
+}
+
+fn readonly(root: &Path, path: &Path) -> Result<()> {
+    if path == Path::new("/") {
+        return Ok(mount::remount_readonly(root)?);
+    }
+    let root = inroot::root(root)?;
+    let at = match inroot::open(&root, path, inroot::O_PATH) {
+        Err(Errno(sys::ENOENT) | Errno(sys::ENOTDIR)) => return Ok(()),
+        other => other?,
+    };
+    let own = fd_path(&at);
+    mount::mount(&own.to_string_lossy(), &own, None, &["rbind".to_owned()])?;
+    // The handle still stands for what lies below; the new mount is found by the path again.
+    let top = inroot::open(&root, path, inroot::O_PATH)?;
+    Ok(mount::remount_readonly(&fd_path(&top))?)
+}
+
+/// Removes a tree, never crossing into another file system: a mount that is still there stops it.
+fn remove_tree(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e.into()),
+        Ok(meta) => Ok(sys::inroot::remove_tree(path, meta.dev())?),
+    }
+}
+
+/// The pty of [`Act::Terminal`]: made in the child, its master handed to `give`.
+pub fn terminal(root: &Path, give: impl FnOnce(std::os::fd::BorrowedFd) -> sys::Result<()>) -> Result<()> {
+    use std::os::fd::AsFd;
+    let (master, slave) = tty::open_pair(root)?;
+    give(master.as_fd())?;
+    for n in 0..3 {
+        io::onto_stdio(&slave, n)?;
+    }
+    tty::control(&slave)?;
+    // /dev/console is the terminal (runtime spec, config.md, process.terminal).
+    let root_fd = inroot::root(root)?;
+    if inroot::open(&root_fd, Path::new("/dev/pts/ptmx"), inroot::O_PATH).is_ok() && root != Path::new("/") {
+        let console = inroot::make_target(&root_fd, Path::new("/dev/console"), true)?;
+        let own = fd_path(&slave);
+        mount::mount(&own.to_string_lossy(), &fd_path(&console), None, &["bind".to_owned()])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! Each step as shell: what coreutils, util-linux, iproute2 have a word for in their words, the
+//! rest as `stave step`.
+
+use crate::Act;
+use std::fmt::Write;
+use std::path::Path;
+
+/// A word that the shell reads as itself.
+pub fn quote(s: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+    if !s.is_empty() && s.chars().all(plain) {
+        return s.to_owned();
+    }
+    format!("'{}'", s.replace('\'', r"'\''"))
+}
+
+fn q(p: &Path) -> String {
+    quote(&p.to_string_lossy())
+}
+
+/// A path within a root, as the host sees it.
+fn at(root: &Path, path: &Path) -> String {
+    let inner = path.strip_prefix("/").unwrap_or(path);
+    q(&root.join(inner))
+}
+
+impl Act {
+    /// The step as one or more lines of shell, without a newline at the end.
+    pub fn show(&self) -> String {
+        match self {
+            Act::Bundle { path } => format!("mkdir -p -m 700 {}", q(path)),
+            Act::Mkdir { path, mode: 0o755 } => format!("mkdir -p {}", q(path)),
+            Act::Mkdir { path, mode } => format!("mkdir -p -m {mode:o} {}", q(path)),
+            Act::Save { path, text, .. } => {
+                format!("cat >{} <<'END'\n{}\nEND", q(path), text.trim_end_matches('\n'))
+            }
+            Act::Name { link, target } => {
+                let dir = link.parent().map(q).unwrap_or_default();
+                format!("mkdir -p {dir}; ln -s {} {}", quote(target), q(link))
+            }
+            Act::Write { path, text } => format!("echo {} >{}", quote(text.trim_end()), q(path)),
+            Act::Overlay { lower, upper, work, at, volatile } => {
+                let o = sys::mount::Overlay { lower, upper: Some((upper, work)), volatile: *volatile };
+                let data = o.data();
+                if data.len() >= sys::mount::PAGE - 1 {
+                    return self.as_step();
+                }
+                let like = lower.first().map_or(String::new(), |top| {
+                    format!("chown --reference={0} {1}; chmod --reference={0} {1}\n", q(top), q(upper))
+                });
+                format!("{like}mount -t overlay -o {} overlay {}", quote(&data), q(at))
+            }
+            Act::Mount { root, to, source, kind, options } => show_mount(root, to, source, kind, options),
+            Act::Mask { root, path } => {
+                let p = at(root, path);
+                format!(
+                    "if [ -d {p} ]; then mount -t tmpfs -o ro,nr_inodes=1 tmpfs {p}; \
+                     elif [ -e {p} ]; then mount --bind /dev/null {p}; fi"
+                )
+            }
+            Act::Readonly { root, path } => {
+                let p = at(root, path);
+                format!("if [ -e {p} ]; then mount --rbind {p} {p}; mount -o remount,bind,ro {p}; fi")
+            }
+            Act::Propagate { at, how } => format!("mount --make-{how} {}", q(at)),
+            Act::Device { root, path, major, minor, mode } => {
+                let p = at(root, path);
+                format!("[ -e {p} ] || mknod -m {mode:o} {p} c {major} {minor}")
+            }
+            Act::Symlink { root, target, link } => {
+                let p = at(root, link);
+                format!("[ -e {p} ] || ln -s {} {p}", quote(target))
+            }
+            Act::BindSelf { path } => format!("mount --rbind {0} {0}", q(path)),
+            Act::Pin { kind, at } => {
+                let p = q(at);
+                let option = match kind.as_str() {
+                    "network" => "net",
+                    other => other,
+                };
+                format!("touch {p}; chmod 444 {p}; unshare --{option}={p} true")
+            }
+            Act::Hostname { name, ns: Some(ns) } => {
+                format!("nsenter --uts={} hostname {}", q(ns), quote(name))
+            }
+            Act::Hostname { name, ns: None } => format!("hostname {}", quote(name)),
+            Act::LinkUp { name, ns: Some(ns) } => {
+                format!("nsenter --net={} ip link set {} up", q(ns), quote(name))
+            }
+            Act::LinkUp { name, ns: None } => format!("ip link set {} up", quote(name)),
+            Act::Cgroup { path, .. } => format!("mkdir -p {}", q(path)),
+            Act::JoinCgroup { path, file } => format!("echo 0 >{}", q(&path.join(file))),
+            Act::Clone { namespaces, cgroup } => show_clone(namespaces, cgroup.as_deref()),
+            Act::Umask { mask } => format!("umask {mask:04o}"),
+            _ => self.as_step(),
+        }
+    }
+
+    /// Undoing as shell; `None` where nothing is left to undo.
+    pub fn show_undo(&self) -> Option<String> {
+        Some(match self {
+            Act::Bundle { path } => format!("rm -rf --one-file-system {}", q(path)),
+            Act::Mkdir { path, .. } => format!("[ ! -d {0} ] || rmdir {0}", q(path)),
+            Act::Name { link, .. } => format!("rm -f {}", q(link)),
+            Act::Overlay { at, .. } => format!("while mountpoint -q {0}; do umount -l {0}; done", q(at)),
+            Act::Pin { at, .. } => {
+                format!("while mountpoint -q {0}; do umount -l {0}; done; rm -f {0}", q(at))
+            }
+            Act::Cgroup { path, shared: false } => format!("[ ! -d {0} ] || rmdir {0}", q(path)),
+            Act::Cgroup { path, shared: true } => format!("rmdir {} 2>/dev/null || :", q(path)),
+            _ => return None,
+        })
+    }
+
+    /// The step as `stave step` takes it.
+    pub fn as_step(&self) -> String {
+        format!("stave step {}", quote(&serde_json::to_string(self).unwrap_or_default()))
+    }
+
+    /// Verb and object, for an error: `mount proc on /proc`.
+    pub fn what(&self) -> String {
+        let p = |p: &Path| p.display().to_string();
+        match self {
+            Act::Bundle { path } | Act::Mkdir { path, .. } | Act::Cgroup { path, .. } => {
+                format!("make directory {}", p(path))
+            }
+            Act::Save { path, .. } => format!("save {}", p(path)),
+            Act::Name { link, .. } => {
+                format!("name {}", link.file_name().unwrap_or_default().to_string_lossy())
+            }
+            Act::Write { path, text } => format!("write '{}' to {}", text.trim_end(), p(path)),
+            Act::Overlay { at, lower, .. } => {
+                format!("mount overlay of {} {} on {}", lower.len(), plural(lower.len(), "layer"), p(at))
+            }
+            Act::Mount { to, source, .. } => format!("mount {source} on {}", p(to)),
+            Act::Mask { path, .. } => format!("mask {}", p(path)),
+            Act::Readonly { path, .. } => format!("make read-only {}", p(path)),
+            Act::Propagate { at, how } => format!("make {how} {}", p(at)),
+            Act::Device { path, .. } => format!("make device {}", p(path)),
+            Act::Symlink { link, .. } => format!("link {}", p(link)),
+            Act::BindSelf { path } => format!("bind {} on itself", p(path)),
+            Act::PivotRoot { root } => format!("pivot_root to {}", p(root)),
+            Act::Pin { kind, at } => format!("pin a new {kind} namespace at {}", p(at)),
+            Act::Setns { kind, path } => format!("join the {kind} namespace {}", p(path)),
+            Act::SetnsProcess { pid, kinds } => format!("join {} of process {pid}", kinds.join(", ")),
+            Act::Unshare { kind } => format!("unshare {kind}"),
+            Act::Clone { namespaces, .. } if namespaces.is_empty() => "clone a process".into(),
+            Act::Clone { namespaces, .. } => format!("clone a process into new {}", namespaces.join(", ")),
+            Act::Hostname { name, .. } => format!("set hostname {name}"),
+            Act::LinkUp { name, .. } => format!("bring up link {name}"),
+            Act::JoinCgroup { path, .. } => format!("join cgroup {}", p(path)),
+            Act::Session {} => "make a session".into(),
+            Act::Terminal { .. } => "open a terminal".into(),
+            Act::Rlimit { kind, soft, hard } => format!("set {kind} to {soft}:{hard}"),
+            Act::Umask { .. } => "set umask".into(),
+            Act::Bound { .. } => "drop capabilities from the bounding set".into(),
+            Act::User { uid, gid, .. } => format!("become user {uid}:{gid}"),
+            Act::Caps { .. } => "set capabilities".into(),
+            Act::NoNewPrivs {} => "set no_new_privs".into(),
+            Act::Chdir { path, .. } => format!("change directory to {}", p(path)),
+            Act::DieWithParent {} => "die with the parent".into(),
+            Act::Exec { args, .. } => format!("exec {}", args.first().map_or("", |a| a)),
+        }
+    }
+}
+
+fn plural(n: usize, word: &str) -> String {
+    if n == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+fn show_mount(root: &Path, to: &Path, source: &str, kind: &Option<String>, options: &[String]) -> String {
+    let target = at(root, to);
+    let bind = options.iter().find(|o| *o == "bind" || *o == "rbind");
+    let rest: Vec<&str> =
+        options.iter().filter(|o| *o != "bind" && *o != "rbind").map(String::as_str).collect();
+    let mut out = String::new();
+    if let Some(bind) = bind {
+        let s = quote(source);
+        let _ = write!(
+            out,
+            "if [ -d {s} ]; then mkdir -p {target}; else mkdir -p \"$(dirname {target})\"; : >>{target}; fi; \
+             mount --{bind} {s} {target}"
+        );
+        let (flags, prop): (Vec<&str>, Vec<&str>) = rest.iter().partition(|w| {
+            !matches!(w.trim_start_matches('r'), "private" | "slave" | "shared" | "unbindable")
+        });
+        if !flags.is_empty() {
+            let _ = write!(out, "; mount -o remount,bind,{} {target}", flags.join(","));
+        }
+        for p in prop {
+            let _ = write!(out, "; mount --make-{p} {target}");
+        }
+        return out;
+    }
+    let _ = write!(out, "mkdir -p {target}; mount -t {}", quote(kind.as_deref().unwrap_or("none")));
+    if !rest.is_empty() {
+        let _ = write!(out, " -o {}", quote(&rest.join(",")));
+    }
+    let _ = write!(out, " {} {target}", quote(source));
+    out
+}
+
+fn show_clone(namespaces: &[String], cgroup: Option<&Path>) -> String {
+    let mut out = String::new();
+    if let Some(dir) = cgroup {
+        let _ = write!(out, "echo $$ >{}; ", q(&dir.join("cgroup.procs")));
+    }
+    out.push_str("unshare");
+    for n in namespaces {
+        let option = match n.as_str() {
+            "network" => "net",
+            other => other,
+        };
+        let _ = write!(out, " --{option}");
+    }
+    if namespaces.iter().any(|n| n == "pid") {
+        out.push_str(" --fork --kill-child");
+    }
+    if namespaces.iter().any(|n| n == "mount") {
+        out.push_str(" --propagation unchanged");
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shell_words() {
+        for (plain, quoted) in
+            [("a-b/c", "a-b/c"), ("a b", "'a b'"), ("", "''"), ("it's", r"'it'\''s'"), ("$x", "'$x'")]
+        {
+            assert_eq!(quote(plain), quoted);
+        }
+    }
+
+    #[test]
+    fn every_step_survives_its_json() {
+        let act = Act::Chdir { path: "/a b".into(), make: true };
+        let json = serde_json::to_string(&act).unwrap();
+        assert_eq!(serde_json::from_str::<Act>(&json).unwrap(), act);
+        assert_eq!(act.show(), r#"stave step '{"chdir":{"path":"/a b","make":true}}'"#);
+    }
+}
