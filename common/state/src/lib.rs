@@ -1,1 +1,12 @@
-//! .
+//! Where a container rests: roots, ids, names, bundle, lock, state. Every fact is a file.
+#![forbid(unsafe_code)]
+
+mod find;
+mod host;
+mod record;
+mod roots;
+
+pub use find::{Entry, find, list, lock, read};
+pub use host::{CgroupDir, Host};
+pub use record::{Exit, Record, Status, now};
+pub use roots::{Roots, new_id};

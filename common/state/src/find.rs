@@ -1,0 +1,93 @@
+//! Containers by name, id, or the beginning of an id. Listing reads files and waits for nobody.
+
+use crate::{Record, Roots, Status};
+use anyhow::{Context, Result, bail};
+use doc::Doc;
+use std::fs::{self, File};
+use std::io;
+
+/// One container of the list.
+pub struct Entry {
+    /// Its id.
+    pub id: String,
+    /// Its document; the error where config.json cannot be read, which must not hide the others.
+    pub doc: Result<Doc>,
+    /// Its last run.
+    pub record: Option<Record>,
+}
+
+impl Entry {
+    /// Derived status.
+    pub fn status(&self) -> Status {
+        self.record.as_ref().map_or(Status::Created, Record::status)
+    }
+}
+
+/// The id of what a person typed: a name, an id, or a beginning that only one id has.
+pub fn find(roots: &Roots, word: &str) -> Result<String> {
+    if !doc::is_name(word) {
+        bail!("no container {word}");
+    }
+    if let Ok(target) = fs::read_link(roots.name(word))
+        && let Some(id) = target.file_name()
+    {
+        return Ok(id.to_string_lossy().into_owned());
+    }
+    if roots.bundle(word).is_dir() {
+        return Ok(word.to_owned());
+    }
+    let ids = ids(roots)?;
+    let matches: Vec<&String> = ids.iter().filter(|id| id.starts_with(word)).collect();
+    match matches.as_slice() {
+        [id] => Ok((*id).clone()),
+        [] => bail!("no container {word}"),
+        many => {
+            let list: Vec<&str> = many.iter().map(|s| s.as_str()).collect();
+            bail!("{word} is ambiguous: {}", list.join(", "))
+        }
+    }
+}
+
+fn ids(roots: &Roots) -> Result<Vec<String>> {
+    let dir = roots.root.join("c");
+    let mut ids = Vec::new();
+    match fs::read_dir(&dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e).context(format!("read {}", dir.display())),
+        Ok(entries) => {
+            for entry in entries {
+                ids.push(
+                    entry.context("read the list of containers")?.file_name().to_string_lossy().into_owned(),
+                );
+            }
+        }
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+/// Every container, by id.
+pub fn list(roots: &Roots) -> Result<Vec<Entry>> {
+    let entry =
+        |id: String| Entry { doc: read(roots, &id), record: Record::read(roots, &id).ok().flatten(), id };
+    Ok(ids(roots)?.into_iter().map(entry).collect())
+}
+
+/// The document of a container as it rests on disk.
+pub fn read(roots: &Roots, id: &str) -> Result<Doc> {
+    let path = roots.in_bundle(id, "config.json");
+    let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    Doc::parse(&text).with_context(|| format!("read {}", path.display()))
+}
+
+/// The container's lock, on its directory: a file would be renamed over. Blocks; `None`: the
+/// container went away meanwhile, or was never there.
+pub fn lock(roots: &Roots, id: &str) -> Result<Option<File>> {
+    let path = roots.bundle(id);
+    let dir = match File::open(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.with_context(|| format!("open {}", path.display()))?,
+    };
+    sys::io::lock(&dir).with_context(|| format!("lock {}", path.display()))?;
+    Ok(path.exists().then_some(dir))
+}

@@ -1,0 +1,63 @@
+//! What must be looked up before a plan can be made, gathered once into plain values.
+
+use crate::Roots;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use sys::cgroup::Layout;
+
+/// The machine as the plans need it.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Where things rest.
+    pub roots: Roots,
+    /// Mounted cgroup hierarchies.
+    pub cgroups: Layout,
+    /// Effective user id of the caller.
+    pub euid: u32,
+}
+
+/// A container's directory in one hierarchy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CgroupDir {
+    /// The directory.
+    pub path: PathBuf,
+    /// The hierarchy's mount point.
+    pub mount: PathBuf,
+    /// v1 controllers of the hierarchy, or v2's.
+    pub controllers: Vec<String>,
+    /// cgroup2.
+    pub v2: bool,
+}
+
+/// The v1 controllers that a container gets a directory in: those that limit or account it.
+const USED: [&str; 6] = ["memory", "pids", "cpu", "cpuacct", "devices", "freezer"];
+
+impl Host {
+    /// Looks.
+    pub fn gather() -> Result<Host> {
+        Ok(Host {
+            roots: Roots::from_env()?,
+            cgroups: Layout::read().context("read /proc/self/mountinfo")?,
+            euid: sys::cred::euid(),
+        })
+    }
+
+    /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use.
+    pub fn cgroup_dirs(&self, path: &str) -> Vec<CgroupDir> {
+        let used = |c: &String| USED.contains(&c.as_str());
+        let mut dirs: Vec<CgroupDir> = self
+            .cgroups
+            .all
+            .iter()
+            .filter(|h| h.v2 || h.controllers.iter().any(used))
+            .map(|h| CgroupDir {
+                path: h.at.join(path.trim_start_matches('/')),
+                mount: h.at.clone(),
+                controllers: h.controllers.clone(),
+                v2: h.v2,
+            })
+            .collect();
+        dirs.sort_by_key(|d| d.v2);
+        dirs
+    }
+}
