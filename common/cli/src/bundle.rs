@@ -1,0 +1,102 @@
+//! The container's own directory: how it comes to be, and how all that its id names is taken away.
+
+use anyhow::{Context, Result};
+use doc::Doc;
+use state::{Host, Roots};
+use std::fs;
+use step::{Act, Step};
+
+/// Gives the document an id where it has none. Whether it was given now.
+pub fn identify(doc: &mut Doc) -> Result<bool> {
+    if doc.id()?.is_some() {
+        return Ok(false);
+    }
+    let id = state::new_id()?;
+    doc.set_stave("id", id.clone())?;
+    doc.set_stave("created", state::now())?;
+    doc.set_default("/linux/cgroupsPath", Roots::cgroup(&id))?;
+    Ok(true)
+}
+
+/// The steps that make the bundle as the document says: directory, name, config.json. Where the
+/// file holds just this already, there is none for it.
+pub fn steps(doc: &Doc, host: &Host, sync: bool) -> Result<Vec<Step>> {
+    let id = doc.id()?.context("the document has no id")?;
+    let bundle = host.roots.bundle(id);
+    let mut acts = Vec::new();
+    if !bundle.is_dir() {
+        acts.push(Act::Bundle { path: bundle.clone() });
+        for (dir, mode) in [("rootfs", 0o755), ("upper", 0o755), ("work", 0o700)] {
+            acts.push(Act::Mkdir { path: bundle.join(dir), mode });
+        }
+    }
+    if let Some(name) = doc.name()? {
+        let link = host.roots.name(name);
+        if fs::read_link(&link).ok().as_deref() != Some(Roots::name_target(id).as_ref()) {
+            acts.push(Act::Name { link, target: Roots::name_target(id) });
+        }
+    }
+    let (path, text) = (bundle.join("config.json"), doc.line() + "\n");
+    if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+        acts.push(Act::Save { path, text, sync });
+    }
+    Ok(acts.into_iter().map(Step::parent).collect())
+}
+
+/// All that a container may have left, as steps to undo; computed from its id, and from its
+/// document where that can be read, so it works after a crash at any line.
+pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
+    let roots = &host.roots;
+    let bundle = roots.bundle(id);
+    let mut acts = vec![Act::Bundle { path: bundle.clone() }];
+    if let Some(name) = doc.and_then(|d| d.name().ok().flatten()) {
+        acts.push(Act::Name { link: roots.name(name), target: Roots::name_target(id) });
+    }
+    acts.push(Act::Bundle { path: roots.run_of(id) });
+    for kind in ["network", "uts", "ipc"] {
+        acts.push(Act::Pin { kind: kind.into(), at: roots.pin(id, kind) });
+    }
+    acts.push(Act::Overlay {
+        lower: Vec::new(),
+        upper: bundle.join("upper"),
+        work: bundle.join("work"),
+        at: bundle.join("rootfs"),
+        volatile: false,
+    });
+    let own = Roots::cgroup(id);
+    let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
+    for dir in host.cgroup_dirs(given) {
+        if let Some(parent) = dir.path.parent().filter(|p| *p != dir.mount) {
+            acts.push(Act::Cgroup { path: parent.to_owned(), shared: true });
+        }
+        acts.push(Act::Cgroup { path: dir.path, shared: false });
+    }
+    acts.into_iter().map(Step::parent).collect()
+}
+
+/// Ends every process in the container's cgroups (SIGKILL) and waits until they are gone: a
+/// container without a pid namespace has more than pid 1.
+pub fn kill_all(id: &str, doc: Option<&Doc>, host: &Host) {
+    let own = Roots::cgroup(id);
+    let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
+    let dirs = host.cgroup_dirs(given);
+    for pause in [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] {
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        let pids: Vec<i32> = dirs.iter().flat_map(|d| sys::cgroup::procs(&d.path)).collect();
+        if pids.is_empty() {
+            return;
+        }
+        for pid in pids {
+            if let Ok(fd) = sys::process::pidfd(pid) {
+                let _ = sys::process::signal(&fd, 9);
+            }
+        }
+    }
+}
+
+/// Takes a container away with all that it left. Everything gone already is fine.
+pub fn remove(id: &str, host: &Host) -> Result<()> {
+    let doc = state::read(&host.roots, id).ok();
+    kill_all(id, doc.as_ref(), host);
+    crate::undo_all(&everything(id, doc.as_ref(), host))
+}

@@ -1,0 +1,195 @@
+//! Doing steps one after another, looked at (`--trace`) or led (`--step`), and taking back what
+//! was made when one fails.
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use step::{Act, Done, Fail, Next, Side, Step, Watch};
+
+/// The flags that every tool with steps has.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Drive {
+    /// Show the steps as shell that can be run, and do nothing
+    #[arg(short = 'n', long, action = clap::ArgAction::Count)]
+    pub dry_run: u8,
+    /// Print each step on stderr as it is done, with the kernel's answer
+    #[arg(long)]
+    pub trace: bool,
+    /// Stop before each step: look, go on, skip, undo or quit
+    #[arg(long)]
+    pub step: bool,
+}
+
+/// Who does the steps.
+pub struct Driver {
+    name: &'static str,
+    trace: bool,
+    ask: Option<(BufReader<File>, File)>,
+    total: usize,
+}
+
+impl Driver {
+    /// For a tool, as its flags say. `--step` talks with the terminal, whatever stdin is.
+    pub fn new(name: &'static str, flags: &Drive) -> Result<Driver> {
+        let ask = if flags.step {
+            let tty = File::options().read(true).write(true).open("/dev/tty");
+            let tty = tty.map_err(|_| crate::usage("--step needs a terminal to ask at"))?;
+            Some((BufReader::new(tty.try_clone()?), tty))
+        } else {
+            None
+        };
+        Ok(Driver { name, trace: flags.trace, ask, total: 0 })
+    }
+
+    /// Whether anybody looks.
+    pub fn watches(&self) -> bool {
+        self.trace || self.ask.is_some()
+    }
+
+    /// How many steps are to come, for the prompt.
+    pub fn expect(&mut self, total: usize) {
+        self.total = total;
+    }
+
+    /// Does the parent's steps in order. On failure, or when told to quit, what this call made is
+    /// undone. Gives the indexes of the steps that made something.
+    pub fn run(&mut self, steps: &[Step]) -> Result<Vec<usize>> {
+        let mine: Vec<usize> = (0..steps.len()).filter(|i| steps[*i].side == Side::Parent).collect();
+        self.total = mine.len();
+        let mut made: Vec<usize> = Vec::new();
+        let mut n = 0;
+        while n < mine.len() {
+            let act = &steps[mine[n]].act;
+            match if self.watches() { self.before(n, act) } else { Next::Go } {
+                Next::Go => {}
+                Next::Skip => {
+                    n += 1;
+                    continue;
+                }
+                Next::Back => {
+                    n = n.saturating_sub(1);
+                    if made.last() == Some(&mine[n]) {
+                        made.pop();
+                        steps[mine[n]]
+                            .act
+                            .undo()
+                            .map_err(|e| anyhow!("undo {}: {e}", steps[mine[n]].act.what()))?;
+                    }
+                    continue;
+                }
+                Next::Quit => {
+                    roll_back(self.name, steps, &made);
+                    return Err(crate::fail());
+                }
+            }
+            let result = act.make();
+            if self.watches() {
+                self.after(n, act, &result);
+            }
+            match result {
+                Ok(Done::Made) => made.push(mine[n]),
+                Ok(Done::WasSo) => {}
+                Err(e) => {
+                    roll_back(self.name, steps, &made);
+                    return Err(explain(act, &e));
+                }
+            }
+            n += 1;
+        }
+        Ok(made)
+    }
+}
+
+/// Undoes the steps made, last first. It goes on after errors and says each.
+pub fn roll_back(name: &str, steps: &[Step], made: &[usize]) {
+    for i in made.iter().rev() {
+        if let Err(e) = steps[*i].act.undo() {
+            crate::say(name, &format!("undo {}: {e}", steps[*i].act.what()));
+        }
+    }
+}
+
+/// Undoes all the parent's steps, last first; already gone is fine. The errors are gathered.
+pub fn undo_all(steps: &[Step]) -> Result<()> {
+    let mut errors = Vec::new();
+    for s in steps.iter().rev().filter(|s| s.side == Side::Parent) {
+        if let Err(e) = s.act.undo() {
+            errors.push(format!("undo {}: {e}", s.act.what()));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(anyhow!(errors.join("; "))) }
+}
+
+/// The error of a step: what was tried, the kernel's answer, and the right that an ordinary user
+/// lacks.
+pub fn explain(act: &Act, fail: &Fail) -> anyhow::Error {
+    let mut text = format!("{}: {fail}", act.what());
+    let denied = fail.errno == sys::Errno(sys::EPERM) || fail.errno == sys::Errno(13);
+    if denied && fail.why.is_none() && sys::cred::euid() != 0 {
+        let right = match act {
+            Act::Cgroup { .. } | Act::Write { .. } | Act::JoinCgroup { .. } => {
+                "write access to the cgroup tree (root, or a delegated cgroup)"
+            }
+            Act::Bundle { .. } | Act::Mkdir { .. } | Act::Save { .. } | Act::Name { .. } => {
+                "write access there (root, or STAVE_ROOT and STAVE_RUN of your own)"
+            }
+            _ => "CAP_SYS_ADMIN (root)",
+        };
+        text += &format!("; it needs {right}");
+    }
+    match fail.status {
+        Some(status) => crate::fail_with(status, text),
+        None => anyhow!(text),
+    }
+}
+
+impl Watch for Driver {
+    fn before(&mut self, n: usize, act: &Act) -> Next {
+        let Some((from, to)) = &mut self.ask else { return Next::Go };
+        loop {
+            let _ = write!(
+                to,
+                "{}\r\nstave-{} step {}/{}: [Enter] do  [s]kip  [u]ndo the last  [q]uit > ",
+                act.show().replace('\n', "\r\n"),
+                self.name,
+                n + 1,
+                self.total
+            );
+            let mut answer = String::new();
+            match from.read_line(&mut answer) {
+                Ok(0) | Err(_) => return Next::Quit,
+                Ok(_) => {}
+            }
+            match answer.trim() {
+                "" | "d" | "do" | "n" | "y" => return Next::Go,
+                "s" | "skip" => return Next::Skip,
+                "u" | "undo" if n > 0 => return Next::Back,
+                "u" | "undo" => {
+                    let _ = writeln!(to, "there is nothing to undo yet");
+                }
+                "q" | "quit" => return Next::Quit,
+                other => {
+                    let _ = writeln!(to, "'{other}'? Enter, s, u or q");
+                }
+            }
+        }
+    }
+
+    fn after(&mut self, _n: usize, act: &Act, result: &std::result::Result<Done, Fail>) {
+        if self.trace || self.ask.is_some() {
+            let answer = match result {
+                Ok(Done::Made) => "ok".to_owned(),
+                Ok(Done::WasSo) => "it was so".to_owned(),
+                Err(e) => e.to_string(),
+            };
+            let line = format!("+ {}  # {answer}", act.show());
+            match &mut self.ask {
+                Some((_, to)) => {
+                    let _ = write!(to, "{}\r\n", line.replace('\n', "\r\n"));
+                }
+                None => eprintln!("{line}"),
+            }
+        }
+    }
+}

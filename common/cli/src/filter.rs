@@ -1,0 +1,160 @@
+//! The filters: a document in, its steps done, the document out.
+
+use crate::{Drive, Driver, bundle, error, input, output};
+use anyhow::{Context, Result};
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use doc::Doc;
+use state::Host;
+use std::fmt::Write;
+use std::process::ExitCode;
+use step::{Side, Step};
+
+/// A stave that leaves something in the kernel.
+pub trait Stage: Args {
+    /// `mount` of `stave-mount`.
+    const NAME: &'static str;
+    /// One line for the head of --help.
+    const ABOUT: &'static str;
+
+    /// Writes what the flags say into the document.
+    fn edit(&self, doc: &mut Doc, host: &Host) -> Result<()>;
+
+    /// What the document asks of the kernel. It looks at nothing but its two arguments.
+    fn plan(doc: &Doc, host: &Host) -> Result<Vec<Step>>;
+
+    /// What is in force, for a person.
+    fn view(doc: &Doc, host: &Host) -> Result<String>;
+}
+
+/// The words of a filter: the stage's own, and the frame's.
+#[derive(Parser, Debug)]
+pub struct Filter<S: Args> {
+    #[command(flatten)]
+    drive: Drive,
+    /// Take away what this stage leaves
+    #[arg(long)]
+    undo: bool,
+    /// A container, by name or id; without one the document is read from stdin
+    container: Option<String>,
+    #[command(flatten)]
+    stage: S,
+}
+
+/// The clap command of a filter.
+pub fn command<S: Stage>() -> clap::Command {
+    let name: &str = format!("stave-{}", S::NAME).leak(); // once a process
+    Filter::<S>::command().name(name).version(env!("CARGO_PKG_VERSION")).about(S::ABOUT)
+}
+
+struct Named<S: Stage>(Filter<S>);
+
+impl<S: Stage> FromArgMatches for Named<S> {
+    fn from_arg_matches(m: &clap::ArgMatches) -> std::result::Result<Self, clap::Error> {
+        Filter::<S>::from_arg_matches(m).map(Named)
+    }
+    fn update_from_arg_matches(&mut self, m: &clap::ArgMatches) -> std::result::Result<(), clap::Error> {
+        self.0.update_from_arg_matches(m)
+    }
+}
+
+impl<S: Stage> CommandFactory for Named<S> {
+    fn command() -> clap::Command {
+        command::<S>()
+    }
+    fn command_for_update() -> clap::Command {
+        command::<S>()
+    }
+}
+
+impl<S: Stage> Parser for Named<S> {}
+
+/// The main of a filter.
+pub fn filter<S: Stage>() -> ExitCode {
+    error::tool::<Named<S>>(S::NAME, 1, |Named(words)| run(&words))
+}
+
+fn run<S: Stage>(words: &Filter<S>) -> Result<u8> {
+    let host = Host::gather()?;
+    let (mut doc, operand) = match &words.container {
+        Some(word) => (state::read(&host.roots, &state::find(&host.roots, word)?)?, true),
+        None => (input::document()?, false),
+    };
+    if words.undo {
+        return undo::<S>(words, &doc, &host, operand);
+    }
+    // A document that reaches a kernel stage without an id gets one there.
+    let born = bundle::identify(&mut doc)?;
+    words.stage.edit(&mut doc, &host)?;
+    let mut steps = bundle::steps(&doc, &host, true)?;
+    steps.extend(S::plan(&doc, &host)?);
+    if words.drive.dry_run > 0 {
+        output::print(&show(&steps))?;
+        return Ok(0);
+    }
+    let id = doc.id()?.context("the document has no id")?.to_owned();
+    let held = !born && host.roots.bundle(&id).is_dir();
+    // A new id is known to nobody else yet; an old one is held against the others.
+    let _lock = if held { state::lock(&host.roots, &id)? } else { None };
+    let left = |e: anyhow::Error| if held && !operand { left(S::NAME, &id, e) } else { e };
+    let mut driver = Driver::new(S::NAME, &words.drive)?;
+    let made = driver.run(&steps).map_err(left)?;
+    if operand {
+        return output::print(&S::view(&doc, &host)?).map(|()| 0);
+    }
+    output::print_doc(&doc).map(|()| 0).map_err(|e| {
+        crate::drive::roll_back(S::NAME, &steps, &made);
+        left(e)
+    })
+}
+
+/// The steps as shell; those of the other side are shown as what they are.
+pub fn show(steps: &[Step]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        match step.side {
+            Side::Parent => {
+                let _ = writeln!(out, "{}", step.act.show());
+            }
+            Side::Child => {
+                for line in step.act.show().lines() {
+                    let _ = writeln!(out, "# spawn: {line}");
+                }
+            }
+        }
+    }
+    out
+}
+
+fn undo<S: Stage>(words: &Filter<S>, doc: &Doc, host: &Host, operand: bool) -> Result<u8> {
+    let steps = S::plan(doc, host)?;
+    if words.drive.dry_run > 0 {
+        let mut out = String::new();
+        for line in steps.iter().rev().filter(|s| s.side == Side::Parent).filter_map(|s| s.act.show_undo()) {
+            let _ = writeln!(out, "{line}");
+        }
+        output::print(&out)?;
+        return Ok(0);
+    }
+    if words.drive.trace {
+        for s in steps.iter().rev().filter(|s| s.side == Side::Parent) {
+            if let Some(line) = s.act.show_undo() {
+                eprintln!("+ {line}");
+            }
+        }
+    }
+    crate::undo_all(&steps)?;
+    if !operand {
+        output::print_doc(doc)?;
+    }
+    Ok(0)
+}
+
+/// A stage that fails says what earlier ones made.
+fn left(name: &str, id: &str, e: anyhow::Error) -> anyhow::Error {
+    let quiet = e.downcast_ref::<crate::Failure>().is_some_and(|f| f.text.is_none());
+    if !quiet {
+        error::say(name, &error::line(&e));
+    }
+    error::say(name, &format!("left: stave rm {id}"));
+    crate::fail()
+}
