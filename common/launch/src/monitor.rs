@@ -1,0 +1,123 @@
+//! The watch over pid 1: signals on, terminal through, exit recorded.
+
+use crate::Child;
+use anyhow::{Context, Result};
+use state::{Exit, Record, Roots};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use step::Act;
+use sys::io::Signals;
+use sys::{process, tty};
+
+/// Signals that a foreground parent hands on.
+const FORWARD: [i32; 8] = [1, 2, 3, 10, 12, 15, 18, 28]; // HUP INT QUIT USR1 USR2 TERM CONT WINCH
+const WINCH: i32 = 28;
+
+/// The caller's terminal, joined to the container's.
+pub struct Terminal {
+    /// Put back when this is dropped.
+    _raw: tty::Raw,
+    tty: File,
+    /// Whether what is typed goes to the workload.
+    input: bool,
+}
+
+impl Terminal {
+    /// Opens /dev/tty and puts it into raw mode.
+    pub fn open(input: bool) -> Result<Terminal> {
+        let tty =
+            File::options().read(true).write(true).open("/dev/tty").context("open the terminal /dev/tty")?;
+        let raw = tty::Raw::enter(tty.try_clone()?).context("put the terminal into raw mode")?;
+        Ok(Terminal { _raw: raw, tty, input })
+    }
+}
+
+/// Takes the signals before the clone, so that none is lost between it and the watch.
+pub fn signals() -> Result<Signals> {
+    Signals::take(&FORWARD).context("take signals")
+}
+
+/// Writes the record of a run that has begun.
+pub fn save(roots: &Roots, record: &Record) -> Result<()> {
+    let dir = roots.run_of(&record.id);
+    let acts = [
+        Act::Mkdir { path: dir.clone(), mode: 0o700 },
+        Act::Save { path: dir.join("state.json"), text: record.text(), sync: false },
+    ];
+    for act in acts {
+        act.make().map_err(|e| anyhow::anyhow!("{}: {e}", act.what()))?;
+    }
+    Ok(())
+}
+
+/// Waits for the end of pid 1; hands on signals (to all but what the terminal sends to a workload
+/// of its own group, which has it already) and the terminal's bytes.
+pub fn until_exit(
+    child: &Child,
+    signals: &mut Signals,
+    terminal: Option<&Terminal>,
+) -> Result<process::Exit> {
+    if let (Some(t), Some(master)) = (terminal, &child.master) {
+        tty::copy_size(&t.tty, master);
+    }
+    let mut input = terminal.is_some_and(|t| t.input);
+    loop {
+        let mut fds: Vec<(BorrowedFd, bool)> = vec![(child.pidfd.as_fd(), false), (signals.as_fd(), false)];
+        if let (Some(t), Some(master)) = (terminal, &child.master) {
+            fds.push((master.as_fd(), false));
+            if input {
+                fds.push((t.tty.as_fd(), false));
+            }
+        }
+        let ready = sys::io::poll(&fds, -1)?;
+        let is = |i: usize| ready.get(i).copied().unwrap_or(false);
+        if is(1) {
+            while let Some(number) = signals.waiting()? {
+                if let (WINCH, Some(t), Some(master)) = (number, terminal, &child.master) {
+                    tty::copy_size(&t.tty, master);
+                } else {
+                    let _ = process::signal(&child.pidfd, number);
+                }
+            }
+        }
+        if let (Some(t), Some(master)) = (terminal, &child.master) {
+            if is(2) && !is(0) {
+                pump(master, &t.tty);
+            }
+            if is(3) && !pump(&t.tty, master) {
+                input = false;
+            }
+        }
+        if is(0) {
+            let exit = process::wait(child.pid).context("wait for the process")?;
+            if let (Some(t), Some(master)) = (terminal, &child.master) {
+                drain(master, &t.tty);
+            }
+            return Ok(exit);
+        }
+    }
+}
+
+/// What one read gives; `false` at the end.
+fn pump(from: impl AsFd, to: impl AsFd) -> bool {
+    let mut buf = [0; 8192];
+    match sys::io::read(from, &mut buf) {
+        Ok(n) if n > 0 => sys::io::write_all(to, &buf[..n]).is_ok(),
+        _ => false,
+    }
+}
+
+/// What the terminal still holds after its process has ended: EIO once it is empty.
+fn drain(master: &OwnedFd, to: &File) {
+    while sys::io::poll(&[(master.as_fd(), false)], 0).is_ok_and(|r| r[0]) && pump(master, to) {}
+}
+
+/// The end as the record holds it.
+pub fn exit_record(exit: process::Exit) -> Exit {
+    let signal = match exit {
+        process::Exit::Signal(s) => Some(s),
+        process::Exit::Code(_) => None,
+    };
+    let cause = if signal.is_some() { "signal" } else { "exit" };
+    Exit { code: exit.status(), signal, cause: cause.into(), at: state::now() }
+}
