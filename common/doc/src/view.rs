@@ -190,7 +190,6 @@ impl Doc {
         name.or_else(|| self.text("/stave/image/digest"))
     }
 
-
     /// `stave.layers`, lowest first; none where the container is no overlay.
     pub fn layers(&self) -> Result<Vec<Layer>, Error> {
         Ok(self.read("/stave/layers")?.unwrap_or_default())

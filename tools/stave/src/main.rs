@@ -1,0 +1,71 @@
+//! `stave`: runs `stave-X` for `stave X`, as git does; the tools lie beside it, or in PATH.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+stave: containers as small tools
+
+  stave unpack busybox | stave new web - | stave mount | stave ns | stave limit -m 64M | stave spawn -- sh
+  stave run -it -m 64M busybox sh          the same in one line
+  stave run -it --host sh                  this machine, copy-on-write
+
+images      load unpack images
+stages      new mount ns limit           a document in, a document out
+ends        spawn keep join exec init    a process
+signals     kill wait
+looking     ps inspect step
+front       run rm
+
+stave X --help says more, and man stave-X, stave(7), stave-document(7).
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    let Some(word) = args.next() else {
+        eprint!("{HELP}");
+        return ExitCode::from(2);
+    };
+    match word.to_str() {
+        Some("-h" | "--help" | "help") => {
+            // `stave help X` is `stave X --help`.
+            return match args.next() {
+                Some(tool) => exec(&tool, vec!["--help".into()]),
+                None => {
+                    print!("{HELP}");
+                    ExitCode::SUCCESS
+                }
+            };
+        }
+        Some("-V" | "--version") => {
+            println!("stave {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    exec(&word, args.collect())
+}
+
+fn exec(word: &OsString, args: Vec<OsString>) -> ExitCode {
+    let name = word.to_string_lossy().into_owned();
+    if name.is_empty()
+        || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        || name.starts_with('-')
+    {
+        eprintln!("stave: no tool '{name}' (see stave --help)");
+        return ExitCode::from(2);
+    }
+    let file = format!("stave-{name}");
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name(&file)).filter(|p| p.exists());
+    let program = beside.unwrap_or_else(|| PathBuf::from(&file));
+    let error = Command::new(&program).arg0(&file).args(args).exec();
+    if error.kind() == std::io::ErrorKind::NotFound {
+        eprintln!("stave: no tool '{name}' (see stave --help)");
+        return ExitCode::from(2);
+    }
+    let text = error.to_string();
+    eprintln!("stave: run {}: {}", program.display(), text.split(" (os error").next().unwrap_or(&text));
+    ExitCode::from(126)
+}
