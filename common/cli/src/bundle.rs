@@ -65,38 +65,20 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
     });
     let own = Roots::cgroup(id);
     let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
+    // Undone first: a container without a pid namespace has more processes than pid 1.
+    let mut members = Vec::new();
     for dir in host.cgroup_dirs(given) {
         if let Some(parent) = dir.path.parent().filter(|p| *p != dir.mount) {
             acts.push(Act::Cgroup { path: parent.to_owned(), shared: true });
         }
-        acts.push(Act::Cgroup { path: dir.path, shared: false });
+        acts.push(Act::Cgroup { path: dir.path.clone(), shared: false });
+        members.push(Act::Members { cgroup: dir.path });
     }
-    acts.into_iter().map(Step::parent).collect()
-}
-
-/// Ends every process in the container's cgroups (SIGKILL) and waits until they are gone: a
-/// container without a pid namespace has more than pid 1.
-pub fn kill_all(id: &str, doc: Option<&Doc>, host: &Host) {
-    let own = Roots::cgroup(id);
-    let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
-    let dirs = host.cgroup_dirs(given);
-    for pause in [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] {
-        std::thread::sleep(std::time::Duration::from_millis(pause));
-        let pids: Vec<i32> = dirs.iter().flat_map(|d| sys::cgroup::procs(&d.path)).collect();
-        if pids.is_empty() {
-            return;
-        }
-        for pid in pids {
-            if let Ok(fd) = sys::process::pidfd(pid) {
-                let _ = sys::process::signal(&fd, 9);
-            }
-        }
-    }
+    acts.into_iter().chain(members).map(Step::parent).collect()
 }
 
 /// Takes a container away with all that it left. Everything gone already is fine.
 pub fn remove(id: &str, host: &Host) -> Result<()> {
     let doc = state::read(&host.roots, id).ok();
-    kill_all(id, doc.as_ref(), host);
     crate::undo_all(&everything(id, doc.as_ref(), host))
 }

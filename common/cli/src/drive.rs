@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use step::{Act, Done, Fail, Next, Side, Step, Watch};
+use step::{Act, Done, Fail, Fault, Next, Side, Step, Stopped, Watch};
 
 /// The flags that every tool with steps has.
 #[derive(Args, Clone, Debug, Default)]
@@ -40,6 +40,11 @@ impl Driver {
             None
         };
         Ok(Driver { name, trace: flags.trace, ask, total: 0 })
+    }
+
+    /// The tool it drives for.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Whether anybody looks.
@@ -80,7 +85,7 @@ impl Driver {
                 }
                 Next::Quit => {
                     roll_back(self.name, steps, &made);
-                    return Err(crate::fail());
+                    return Err(Stopped.into());
                 }
             }
             let result = act.make();
@@ -92,7 +97,7 @@ impl Driver {
                 Ok(Done::WasSo) => {}
                 Err(e) => {
                     roll_back(self.name, steps, &made);
-                    return Err(explain(act, &e));
+                    return Err(Fault::new(act, e).into());
                 }
             }
             n += 1;
@@ -119,29 +124,6 @@ pub fn undo_all(steps: &[Step]) -> Result<()> {
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(anyhow!(errors.join("; "))) }
-}
-
-/// The error of a step: what was tried, the kernel's answer, and the right that an ordinary user
-/// lacks.
-pub fn explain(act: &Act, fail: &Fail) -> anyhow::Error {
-    let mut text = format!("{}: {fail}", act.what());
-    let denied = fail.errno == sys::Errno(sys::EPERM) || fail.errno == sys::Errno(13);
-    if denied && fail.why.is_none() && sys::cred::euid() != 0 {
-        let right = match act {
-            Act::Cgroup { .. } | Act::Write { .. } | Act::JoinCgroup { .. } => {
-                "write access to the cgroup tree (root, or a delegated cgroup)"
-            }
-            Act::Bundle { .. } | Act::Mkdir { .. } | Act::Save { .. } | Act::Name { .. } => {
-                "write access there (root, or STAVE_ROOT and STAVE_RUN of your own)"
-            }
-            _ => "CAP_SYS_ADMIN (root)",
-        };
-        text += &format!("; it needs {right}");
-    }
-    match fail.status {
-        Some(status) => crate::fail_with(status, text),
-        None => anyhow!(text),
-    }
 }
 
 impl Watch for Driver {

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Parser;
 use std::fmt;
 use std::process::ExitCode;
+use step::{Act, Fault, Stopped};
 
 /// The words were off: exit status 2.
 #[derive(Debug)]
@@ -52,10 +53,13 @@ pub fn fail_with(status: u8, text: impl Into<String>) -> anyhow::Error {
 
 /// One line on stderr, as `stave-mount: text`.
 pub fn say(name: &str, text: &str) {
-    eprintln!("stave-{name}: {text}");
+    use std::io::Write;
+    // Nobody may be reading; that is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "stave-{name}: {text}");
 }
 
-/// The whole chain of an error on one line, each cause once, without errno's number.
+/// The whole chain of an error on one line, each cause once, without errno's number; a step that
+/// was denied to an ordinary user names the right that is lacking.
 pub fn line(error: &anyhow::Error) -> String {
     let mut out = String::new();
     for cause in error.chain() {
@@ -73,7 +77,55 @@ pub fn line(error: &anyhow::Error) -> String {
         }
         out.push_str(&text);
     }
+    if let Some(right) = error.downcast_ref::<Fault>().and_then(lacking) {
+        out += &format!("; it needs {right}");
+    }
     out.replace('\n', " ")
+}
+
+/// The right that an ordinary user lacks for a step.
+fn lacking(fault: &Fault) -> Option<&'static str> {
+    let denied = [sys::Errno(sys::EPERM), sys::Errno(sys::EACCES)].contains(&fault.fail.errno);
+    if !denied || fault.fail.why.is_some() || sys::cred::euid() == 0 {
+        return None;
+    }
+    Some(match *fault.act {
+        Act::Cgroup { .. } | Act::Write { .. } | Act::JoinCgroup { .. } => {
+            "write access to the cgroup tree (root, or a delegated cgroup)"
+        }
+        Act::Bundle { .. } | Act::Mkdir { .. } | Act::Save { .. } | Act::Name { .. } => {
+            "write access there (root, or STAVE_ROOT and STAVE_RUN of your own)"
+        }
+        _ => "CAP_SYS_ADMIN (root)",
+    })
+}
+
+/// Whether an error has nothing to say.
+fn quiet(e: &anyhow::Error) -> bool {
+    e.downcast_ref::<Failure>().is_some_and(|f| f.text.is_none()) || e.is::<Stopped>()
+}
+
+/// The exit status of an error; `broken` where it has none of its own.
+pub fn status(e: &anyhow::Error, broken: u8) -> u8 {
+    if let Some(f) = e.downcast_ref::<Failure>() {
+        return f.status;
+    }
+    if e.is::<Usage>() {
+        return 2;
+    }
+    if e.is::<Stopped>() {
+        return 1;
+    }
+    e.downcast_ref::<Fault>().and_then(|f| f.fail.status).unwrap_or(broken)
+}
+
+/// Says an error now, and what earlier stages made and is still there; the status is kept.
+pub fn left(name: &str, id: &str, e: &anyhow::Error, broken: u8) -> anyhow::Error {
+    if !quiet(e) {
+        say(name, &line(e));
+    }
+    say(name, &format!("left: stave rm {id}"));
+    Failure { status: status(e, broken), text: None }.into()
 }
 
 /// The main of every tool: parses the words, runs, and turns the result into an exit status.
@@ -89,19 +141,13 @@ pub fn tool<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>
     };
     match run(args) {
         Ok(status) => ExitCode::from(status),
-        Err(e) => ExitCode::from(report(name, broken, &e)),
-    }
-}
-
-fn report(name: &str, broken: u8, e: &anyhow::Error) -> u8 {
-    if let Some(failure) = e.downcast_ref::<Failure>() {
-        if failure.text.is_some() {
-            say(name, &line(e));
+        Err(e) => {
+            if !quiet(&e) {
+                say(name, &line(&e));
+            }
+            ExitCode::from(status(&e, broken))
         }
-        return failure.status;
     }
-    say(name, &line(e));
-    if e.downcast_ref::<Usage>().is_some() { 2 } else { broken }
 }
 
 /// clap's errors as one line; help and version as they are.

@@ -95,7 +95,7 @@ fn run<S: Stage>(words: &Filter<S>) -> Result<u8> {
     let held = !born && host.roots.bundle(&id).is_dir();
     // A new id is known to nobody else yet; an old one is held against the others.
     let _lock = if held { state::lock(&host.roots, &id)? } else { None };
-    let left = |e: anyhow::Error| if held && !operand { left(S::NAME, &id, e) } else { e };
+    let left = |e: anyhow::Error| if held && !operand { error::left(S::NAME, &id, &e, 1) } else { e };
     let mut driver = Driver::new(S::NAME, &words.drive)?;
     let made = driver.run(&steps).map_err(left)?;
     if operand {
@@ -147,14 +147,4 @@ fn undo<S: Stage>(words: &Filter<S>, doc: &Doc, host: &Host, operand: bool) -> R
         output::print_doc(doc)?;
     }
     Ok(0)
-}
-
-/// A stage that fails says what earlier ones made.
-fn left(name: &str, id: &str, e: anyhow::Error) -> anyhow::Error {
-    let quiet = e.downcast_ref::<crate::Failure>().is_some_and(|f| f.text.is_none());
-    if !quiet {
-        error::say(name, &error::line(&e));
-    }
-    error::say(name, &format!("left: stave rm {id}"));
-    crate::fail()
 }

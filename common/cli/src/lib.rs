@@ -4,15 +4,19 @@
 
 pub mod bundle;
 mod drive;
+mod end;
 mod error;
 mod filter;
 pub mod input;
 mod output;
 pub mod parse;
+mod words;
 
-pub use drive::{Drive, Driver, explain, roll_back, undo_all};
-pub use error::{Failure, Usage, fail, fail_with, line, say, tool, usage};
+pub use drive::{Drive, Driver, roll_back, undo_all};
+pub use end::end;
+pub use error::{Failure, Usage, fail, fail_with, left, line, say, status, tool, usage};
 pub use filter::{Filter, Stage, command, filter, show};
 pub use output::{print, print_doc, table};
+pub use words::words;
 
 pub use state::Host;

@@ -4,14 +4,17 @@
 
 mod child;
 mod enter;
+pub mod flags;
 mod look;
 mod monitor;
 mod parent;
 mod plan;
+mod show;
 pub mod user;
 
 pub use enter::{Enter, enter};
 pub use look::Look;
-pub use monitor::{Terminal, exit_record, save, signals, until_exit};
-pub use parent::{Child, Error, Stdio, start};
+pub use monitor::{Foreground, exit_record, foreground, save, signals};
+pub use parent::{Child, Stdio, start};
 pub use plan::init;
+pub use show::show;

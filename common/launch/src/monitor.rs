@@ -1,11 +1,11 @@
 //! The watch over pid 1: signals on, terminal through, exit recorded.
 
-use crate::Child;
+use crate::{Child, Stdio, start};
 use anyhow::{Context, Result};
 use state::{Exit, Record, Roots};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use step::Act;
+use step::{Act, Fault, Step, Watch};
 use sys::io::Signals;
 use sys::{process, tty};
 
@@ -14,7 +14,7 @@ const FORWARD: [i32; 8] = [1, 2, 3, 10, 12, 15, 18, 28]; // HUP INT QUIT USR1 US
 const WINCH: i32 = 28;
 
 /// The caller's terminal, joined to the container's.
-pub struct Terminal {
+struct Terminal {
     /// Put back when this is dropped.
     _raw: tty::Raw,
     tty: File,
@@ -23,10 +23,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Opens /dev/tty and puts it into raw mode.
-    pub fn open(input: bool) -> Result<Terminal> {
-        let tty =
-            File::options().read(true).write(true).open("/dev/tty").context("open the terminal /dev/tty")?;
+    /// Puts the terminal into raw mode.
+    fn enter(tty: File, input: bool) -> Result<Terminal> {
         let raw = tty::Raw::enter(tty.try_clone()?).context("put the terminal into raw mode")?;
         Ok(Terminal { _raw: raw, tty, input })
     }
@@ -45,18 +43,46 @@ pub fn save(roots: &Roots, record: &Record) -> Result<()> {
         Act::Save { path: dir.join("state.json"), text: record.text(), sync: false },
     ];
     for act in acts {
-        act.make().map_err(|e| anyhow::anyhow!("{}: {e}", act.what()))?;
+        act.make().map_err(|e| Fault::new(&act, e))?;
     }
     Ok(())
 }
 
-/// Waits for the end of pid 1; hands on signals (to all but what the terminal sends to a workload
-/// of its own group, which has it already) and the terminal's bytes.
-pub fn until_exit(
-    child: &Child,
-    signals: &mut Signals,
-    terminal: Option<&Terminal>,
-) -> Result<process::Exit> {
+/// A process in the foreground of the caller.
+pub struct Foreground<'a> {
+    /// The steps, with their `Clone`.
+    pub steps: &'a [Step],
+    /// What the workload has as its standard streams.
+    pub stdio: Stdio,
+    /// Whether the document asks for a terminal.
+    pub terminal: bool,
+    /// Whether what is typed there goes to the workload.
+    pub input: bool,
+    /// Who looks on.
+    pub watch: Option<&'a mut dyn Watch>,
+}
+
+/// Starts a process and stays until it has ended; `began` is called once exec has happened, and
+/// its error ends the process.
+pub fn foreground(how: Foreground, began: impl FnOnce(&Child) -> Result<()>) -> Result<process::Exit> {
+    let tty =
+        || File::options().read(true).write(true).open("/dev/tty").context("open the terminal /dev/tty");
+    let tty = how.terminal.then(tty).transpose()?;
+    let mut signals = signals()?;
+    let child = start(how.steps, how.stdio, how.watch)?;
+    let terminal = began(&child).and_then(|()| tty.map(|t| Terminal::enter(t, how.input)).transpose());
+    match terminal {
+        Ok(terminal) => until_exit(&child, &mut signals, terminal.as_ref()),
+        Err(e) => {
+            let _ = process::signal(&child.pidfd, process::KILL);
+            let _ = process::wait(child.pid);
+            Err(e)
+        }
+    }
+}
+
+/// Waits for the end of pid 1; hands on signals and the terminal's bytes.
+fn until_exit(child: &Child, signals: &mut Signals, terminal: Option<&Terminal>) -> Result<process::Exit> {
     if let (Some(t), Some(master)) = (terminal, &child.master) {
         tty::copy_size(&t.tty, master);
     }
@@ -72,7 +98,10 @@ pub fn until_exit(
         let ready = sys::io::poll(&fds, -1)?;
         let is = |i: usize| ready.get(i).copied().unwrap_or(false);
         if is(1) {
-            while let Some(number) = signals.waiting()? {
+            while let Some((number, by_kernel)) = signals.waiting()? {
+                if by_kernel && !process::apart(child.pid) {
+                    continue; // the terminal has sent it to the whole group
+                }
                 if let (WINCH, Some(t), Some(master)) = (number, terminal, &child.master) {
                     tty::copy_size(&t.tty, master);
                 } else {

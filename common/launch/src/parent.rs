@@ -1,9 +1,9 @@
 //! The parent's side of the clone.
 
 use crate::child;
-use std::fmt;
+use anyhow::{Context, Result, anyhow};
 use std::os::fd::{AsFd, OwnedFd};
-use step::{Act, Done, Fail, Next, Step, Watch};
+use step::{Act, Done, Fail, Fault, Next, Step, Stopped, Watch};
 use sys::Errno;
 
 /// What the child gets as descriptors 0, 1 and 2; `None`: the caller's own.
@@ -19,46 +19,23 @@ pub struct Child {
     pub master: Option<OwnedFd>,
 }
 
-/// Why there is none.
-#[derive(Debug)]
-pub enum Error {
-    /// A step failed.
-    Step(Box<Act>, Fail),
-    /// Whoever looked on said quit.
-    Quit,
-    /// The child ended without a word (killed from outside).
-    Lost,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Error::Step(act, fail) => write!(f, "{}: {fail}", act.what()),
-            Error::Quit => f.write_str("stopped"),
-            Error::Lost => f.write_str("start the process: it was killed before exec"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
 /// Does the steps up to `Clone`, clones, and waits until the child has walked the rest. When this
-/// returns a child, exec has happened; when it returns an error, no process is left.
-pub fn start(steps: &[Step], stdio: Stdio, mut watch: Option<&mut dyn Watch>) -> Result<Child, Error> {
-    let failed = |act: &Act, fail: Fail| Error::Step(Box::new(act.clone()), fail);
+/// returns a child, exec has happened; when it returns an error (a [`Fault`], or [`Stopped`]), no
+/// process is left.
+pub fn start(steps: &[Step], stdio: Stdio, mut watch: Option<&mut dyn Watch>) -> Result<Child> {
     let mut n = 0;
     loop {
-        let Some(step) = steps.get(n) else { return Err(Error::Lost) };
+        let step = steps.get(n).context("start the process: no step clones one")?;
         if let Some(w) = watch.as_deref_mut() {
             match w.before(n, &step.act) {
                 Next::Go => {}
-                Next::Quit => return Err(Error::Quit),
+                Next::Quit => return Err(Stopped.into()),
                 Next::Back => {
                     n = n.saturating_sub(1);
                     continue;
                 }
                 // Without its clone nothing of this could follow.
-                Next::Skip if matches!(step.act, Act::Clone { .. }) => return Err(Error::Quit),
+                Next::Skip if matches!(step.act, Act::Clone { .. }) => return Err(Stopped.into()),
                 Next::Skip => {
                     n += 1;
                     continue;
@@ -66,8 +43,8 @@ pub fn start(steps: &[Step], stdio: Stdio, mut watch: Option<&mut dyn Watch>) ->
             }
         }
         if let Act::Clone { namespaces, cgroup } = &step.act {
-            let (ours, theirs) = sys::io::seqpacket().map_err(|e| failed(&step.act, e.into()))?;
-            return match clone(namespaces, cgroup.as_deref()).map_err(|e| failed(&step.act, e.into()))? {
+            let (ours, theirs) = sys::io::seqpacket().map_err(|e| Fault::new(&step.act, e.into()))?;
+            return match clone(namespaces, cgroup.as_deref()).map_err(|e| Fault::new(&step.act, e.into()))? {
                 sys::process::Side::Child => {
                     drop(ours);
                     child::walk(steps, n + 1, &theirs, &stdio, watch.is_some())
@@ -91,9 +68,13 @@ pub fn start(steps: &[Step], stdio: Stdio, mut watch: Option<&mut dyn Watch>) ->
         if let Some(w) = watch.as_deref_mut() {
             w.after(n, &step.act, &result);
         }
-        result.map_err(|e| failed(&step.act, e))?;
+        result.map_err(|e| Fault::new(&step.act, e))?;
         n += 1;
     }
+}
+
+fn lost() -> anyhow::Error {
+    anyhow!("start the process: it was killed before exec")
 }
 
 fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result<sys::process::Side> {
@@ -101,24 +82,20 @@ fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result
     sys::process::clone_into(namespaces, dir.as_ref().map(AsFd::as_fd))
 }
 
-fn listen(
-    steps: &[Step],
-    socket: &OwnedFd,
-    mut watch: Option<&mut dyn Watch>,
-) -> Result<Option<OwnedFd>, Error> {
+fn listen(steps: &[Step], socket: &OwnedFd, mut watch: Option<&mut dyn Watch>) -> Result<Option<OwnedFd>> {
     let mut master = None;
     loop {
-        let (message, fd) = sys::io::recv(socket).map_err(|_| Error::Lost)?;
+        let (message, fd) = sys::io::recv(socket).map_err(|_| lost())?;
         let number =
             |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-        let act = || number(1).and_then(|n| steps.get(n as usize)).map(|s| &s.act).ok_or(Error::Lost);
+        let act = || number(1).and_then(|n| steps.get(n as usize)).map(|s| &s.act).ok_or_else(lost);
         let text = |at: usize| String::from_utf8_lossy(message.get(at..).unwrap_or_default()).into_owned();
         match message.first() {
             None => return Ok(master),
             Some(&child::MASTER) => master = fd,
-            Some(&child::QUIT) => return Err(Error::Quit),
+            Some(&child::QUIT) => return Err(Stopped.into()),
             Some(&child::ASK) => {
-                let n = number(1).ok_or(Error::Lost)? as usize;
+                let n = number(1).ok_or_else(lost)? as usize;
                 let reply = match watch.as_deref_mut().map(|w| w.before(n, &steps[n].act)) {
                     Some(Next::Go) | None => b'g',
                     Some(Next::Skip) => b's',
@@ -144,7 +121,7 @@ fn listen(
                 let why = Some(text(10)).filter(|t| !t.is_empty());
                 let status = message.get(5).copied().filter(|s| *s != 0);
                 let errno = Errno(number(6).unwrap_or_default() as i32);
-                return Err(Error::Step(Box::new(act()?.clone()), Fail { errno, why, status }));
+                return Err(Fault::new(act()?, Fail { errno, why, status }).into());
             }
         }
     }

@@ -80,6 +80,16 @@ pub fn now() -> String {
     now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
 }
 
+/// How long ago a moment of RFC 3339 was, in its largest whole unit: `5 minutes`.
+pub fn ago(text: &str) -> String {
+    let Ok(then) = text.parse::<jiff::Timestamp>() else { return text.to_owned() };
+    let seconds = jiff::Timestamp::now().as_second().saturating_sub(then.as_second()).max(0);
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+    let (n, unit) =
+        units.into_iter().find(|(s, _)| seconds >= *s).map_or((0, "second"), |(s, u)| (seconds / s, u));
+    if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
+}
+
 fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }

@@ -67,6 +67,7 @@ impl Act {
             Act::LinkUp { name, ns } => ns::within("network", ns.as_deref(), || ns::link_up(name))?,
 
             Act::Cgroup { path, .. } => return make_cgroup(path),
+            Act::Members { .. } => return Ok(Done::WasSo),
             Act::JoinCgroup { path, file } => {
                 // "0" is the writer itself: for a v1 `tasks` file the kernel then takes no lock
                 // over all processes (20 us instead of 14 ms).
@@ -121,6 +122,7 @@ impl Act {
                 mount::umount_all(at)?;
                 gone_is_fine(fs::remove_file(at))?;
             }
+            Act::Members { cgroup } => kill_all(cgroup)?,
             Act::Cgroup { path, shared: false } => cgroup::remove(path)?,
             Act::Cgroup { path, shared: true } => {
                 let _ = fs::remove_dir(path); // others may be in it
@@ -135,7 +137,13 @@ impl Act {
         use Act::*;
         matches!(
             self,
-            Bundle { .. } | Mkdir { .. } | Name { .. } | Overlay { .. } | Pin { .. } | Cgroup { .. }
+            Bundle { .. }
+                | Mkdir { .. }
+                | Name { .. }
+                | Overlay { .. }
+                | Pin { .. }
+                | Cgroup { .. }
+                | Members { .. }
         )
     }
 }
@@ -172,6 +180,26 @@ fn make_cgroup(path: &Path) -> Result<Done> {
             other => return other,
         }
     }
+}
+
+/// Post-condition: the cgroup holds no process. A fork may outrun one pass, so it looks again.
+fn kill_all(cgroup: &Path) -> Result<()> {
+    for pause in [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] {
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        let pids = cgroup::procs(cgroup);
+        if pids.is_empty() {
+            return Ok(());
+        }
+        for pid in pids {
+            if let Ok(fd) = process::pidfd(pid) {
+                // The pid may have gone to another since: only a member is signalled.
+                if cgroup::procs(cgroup).contains(&pid) {
+                    let _ = process::signal(&fd, process::KILL);
+                }
+            }
+        }
+    }
+    Err(Errno(sys::EBUSY).into())
 }
 
 /// Post-condition: the file holds all of the text, or what it held before.

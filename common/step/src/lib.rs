@@ -101,6 +101,8 @@ pub enum Act {
 
     /// A cgroup directory. Undone: rmdir(2); a `shared` one only when empty.
     Cgroup { path: PathBuf, shared: bool },
+    /// The processes of a cgroup: nothing to make. Undone: each is killed (SIGKILL) and waited for.
+    Members { cgroup: PathBuf },
     /// The caller moves itself into a cgroup, by the file `tasks` (v1) or `cgroup.procs` (v2).
     JoinCgroup { path: PathBuf, file: String },
 
@@ -172,6 +174,42 @@ impl From<std::io::Error> for Fail {
         Errno::from(e).into()
     }
 }
+
+/// A step that could not be done: what was tried, and the kernel's answer.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What was tried.
+    pub act: Box<Act>,
+    /// Why it could not be done.
+    pub fail: Fail,
+}
+
+impl Fault {
+    /// Of an act and its failure.
+    pub fn new(act: &Act, fail: Fail) -> Fault {
+        Fault { act: Box::new(act.clone()), fail }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: {}", self.act.what(), self.fail)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Whoever looked on said quit.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Stopped {}
 
 /// Looks over the shoulder of whoever does steps, on either side: `--trace` and `--step`.
 pub trait Watch {

@@ -46,9 +46,13 @@ impl Act {
                     return self.as_step();
                 }
                 let like = lower.first().map_or(String::new(), |top| {
-                    format!("chown --reference={0} {1}; chmod --reference={0} {1}\n", q(top), q(upper))
+                    format!("chown --reference={0} {1}; chmod --reference={0} {1}; ", q(top), q(upper))
                 });
-                format!("{like}mount -t overlay -o {} overlay {}", quote(&data), q(at))
+                format!(
+                    "mountpoint -q {0} || {{ {like}mount -t overlay -o {1} overlay {0}; }}",
+                    q(at),
+                    quote(&data)
+                )
             }
             Act::Mount { root, to, source, kind, options } => show_mount(root, to, source, kind, options),
             Act::Mask { root, path } => {
@@ -78,7 +82,7 @@ impl Act {
                     "network" => "net",
                     other => other,
                 };
-                format!("touch {p}; chmod 444 {p}; unshare --{option}={p} true")
+                format!("mountpoint -q {p} || {{ touch {p}; chmod 444 {p}; unshare --{option}={p} true; }}")
             }
             Act::Hostname { name, ns: Some(ns) } => {
                 format!("nsenter --uts={} hostname {}", q(ns), quote(name))
@@ -89,6 +93,7 @@ impl Act {
             }
             Act::LinkUp { name, ns: None } => format!("ip link set {} up", quote(name)),
             Act::Cgroup { path, .. } => format!("mkdir -p {}", q(path)),
+            Act::Members { .. } => ":".to_owned(),
             Act::JoinCgroup { path, file } => format!("echo 0 >{}", q(&path.join(file))),
             Act::Clone { namespaces, cgroup } => show_clone(namespaces, cgroup.as_deref()),
             Act::Umask { mask } => format!("umask {mask:04o}"),
@@ -105,6 +110,10 @@ impl Act {
             Act::Overlay { at, .. } => format!("while mountpoint -q {0}; do umount -l {0}; done", q(at)),
             Act::Pin { at, .. } => {
                 format!("while mountpoint -q {0}; do umount -l {0}; done; rm -f {0}", q(at))
+            }
+            Act::Members { cgroup } => {
+                let dir = q(cgroup);
+                format!("while kill -9 $(cat {dir}/cgroup.procs) 2>/dev/null; do sleep 0.1; done")
             }
             Act::Cgroup { path, shared: false } => format!("[ ! -d {0} ] || rmdir {0}", q(path)),
             Act::Cgroup { path, shared: true } => format!("rmdir {} 2>/dev/null || :", q(path)),
@@ -148,6 +157,7 @@ impl Act {
             Act::Clone { namespaces, .. } => format!("clone a process into new {}", namespaces.join(", ")),
             Act::Hostname { name, .. } => format!("set hostname {name}"),
             Act::LinkUp { name, .. } => format!("bring up link {name}"),
+            Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
             Act::JoinCgroup { path, .. } => format!("join cgroup {}", p(path)),
             Act::Session {} => "make a session".into(),
             Act::Terminal { .. } => "open a terminal".into(),

@@ -169,9 +169,11 @@ impl Signals {
         Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
-    /// The next signal that waits: its number.
-    pub fn waiting(&mut self) -> Result<Option<i32>> {
-        Ok(self.0.read_signal()?.map(|s| s.ssi_signo as i32))
+    /// The next signal that waits: its number, and whether the kernel sent it (a terminal's key,
+    /// not a process).
+    pub fn waiting(&mut self) -> Result<Option<(i32, bool)>> {
+        const SI_KERNEL: i32 = 0x80;
+        Ok(self.0.read_signal()?.map(|s| (s.ssi_signo as i32, s.ssi_code == SI_KERNEL)))
     }
 }
 

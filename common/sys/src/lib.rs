@@ -15,4 +15,4 @@ pub mod tty;
 pub use errno::{Errno, Result};
 
 /// The numbers that callers tell apart.
-pub use libc::{EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EPERM, EPIPE, ESRCH};
+pub use libc::{EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EPERM, EPIPE, ESRCH};

@@ -5,6 +5,9 @@ use nix::sched::CloneFlags;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// SIGKILL.
+pub const KILL: i32 = libc::SIGKILL;
+
 /// The two sides of a clone.
 pub enum Side {
     /// In the child.
@@ -114,15 +117,48 @@ pub fn wait(pid: i32) -> Result<Exit> {
     }
 }
 
-/// Reaps whatever child has ended, without blocking: (pid, how). `None`: none has.
-pub fn reap() -> Result<Option<(i32, Exit)>> {
+/// Reaps a child that has ended, without blocking: (pid, how). `None`: none has, or there is none.
+pub fn reap() -> Option<(i32, Exit)> {
     use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(pid, code)) => Ok(Some((pid.as_raw(), Exit::Code(code)))),
-        Ok(WaitStatus::Signaled(pid, signal, _)) => Ok(Some((pid.as_raw(), Exit::Signal(signal as i32)))),
-        Ok(_) => Ok(None),
-        Err(e) => Err(e.into()),
+        Ok(WaitStatus::Exited(pid, code)) => Some((pid.as_raw(), Exit::Code(code))),
+        Ok(WaitStatus::Signaled(pid, signal, _)) => Some((pid.as_raw(), Exit::Signal(signal as i32))),
+        _ => None,
     }
+}
+
+/// PR_SET_CHILD_SUBREAPER: orphans below the caller become its children.
+pub fn subreaper() -> Result<()> {
+    // SAFETY: the operation takes integers only.
+    let done = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    Errno::check(done.into()).map(drop)
+}
+
+/// The caller becomes leader of a process group of its own (setpgid(2)).
+pub fn lead_group() -> Result<()> {
+    let own = nix::unistd::Pid::from_raw(0);
+    Ok(nix::unistd::setpgid(own, own)?)
+}
+
+/// How a process ended, asked of its pidfd after it was reaped (PIDFD_GET_INFO, Linux 6.15); for
+/// a process that is no child of the caller's.
+pub fn exit_of(pidfd: impl AsFd) -> Option<Exit> {
+    const GET_INFO: libc::c_ulong = 0xc040_ff0b; // _IOWR(0xff, 11, 64 bytes)
+    const INFO_EXIT: u64 = 1 << 3;
+    // struct pidfd_info (linux/pidfd.h), first version: mask, cgroupid, 11 words, exit_code.
+    let mut info = [0_u64; 8];
+    info[0] = INFO_EXIT;
+    // SAFETY: the request's size says 64 bytes, which `info` has.
+    let done = unsafe { libc::ioctl(pidfd.as_fd().as_raw_fd(), GET_INFO as _, info.as_mut_ptr()) };
+    if done < 0 || info[0] & INFO_EXIT == 0 {
+        return None;
+    }
+    let status = (info[7] >> 32) as u32 as i32;
+    Some(if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    })
 }
 
 /// pidfd_open(2).
@@ -190,6 +226,12 @@ pub fn signal_name(number: i32) -> String {
 pub fn setsid() -> Result<()> {
     nix::unistd::setsid()?;
     Ok(())
+}
+
+/// Whether a process is in another process group than the caller.
+pub fn apart(pid: i32) -> bool {
+    let own = nix::unistd::getpgrp();
+    nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).is_ok_and(|g| g != own)
 }
 
 /// The caller's pid.

@@ -59,6 +59,17 @@ impl Drop for Raw {
     }
 }
 
+/// Gives the terminal to the caller's process group (tcsetpgrp(3)); not a terminal: nothing.
+pub fn take_foreground(tty: impl AsFd) {
+    use nix::sys::signal::{SigSet, Signal};
+    // From a group in the background the call itself would stop the caller (SIGTTOU).
+    let mut ttou = SigSet::empty();
+    ttou.add(Signal::SIGTTOU);
+    if ttou.thread_block().is_ok() {
+        let _ = rx::tcsetpgrp(tty, rustix::process::getpgrp());
+    }
+}
+
 /// Copies the window size of one terminal to another; not a terminal: nothing happens.
 pub fn copy_size(from: impl AsFd, to: impl AsFd) {
     if let Ok(size) = rx::tcgetwinsize(from) {

@@ -1,0 +1,193 @@
+//! What a process is started with, as flags: `spawn` and `keep` take them, and `exec` the first
+//! half of them, so they are defined here and nowhere else.
+
+use crate::{Look, user};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use doc::{Capabilities, DEFAULT_CAPABILITIES, Doc, Mount};
+use state::Host;
+use std::path::PathBuf;
+
+/// Of any process: the first of a container, and one that enters it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Process {
+    /// A terminal of its own (pty), joined to /dev/tty
+    #[arg(short = 't', long, help_heading = "Process")]
+    pub tty: bool,
+    /// NAME=VALUE, or NAME to pass the caller's on
+    #[arg(short = 'e', long, value_name = "NAME[=VALUE]", value_parser = variable, help_heading = "Process")]
+    pub env: Vec<String>,
+    /// USER[:GROUP], names or numbers of the container's own passwd and group
+    #[arg(short = 'u', long, value_name = "USER[:GROUP]", help_heading = "Process")]
+    pub user: Option<String>,
+    /// Working directory; made where missing
+    #[arg(short = 'w', long, value_name = "DIR", value_parser = absolute, help_heading = "Process")]
+    pub workdir: Option<String>,
+}
+
+/// Of a container's first process alone.
+#[derive(Args, Clone, Debug, Default)]
+pub struct First {
+    /// The root can only be read
+    #[arg(long, help_heading = "Process")]
+    pub read_only: bool,
+    /// Add a capability, or ALL
+    #[arg(long, value_name = "CAP", value_parser = capability, help_heading = "Process")]
+    pub cap_add: Vec<String>,
+    /// Take a capability away, or ALL
+    #[arg(long, value_name = "CAP", value_parser = capability, help_heading = "Process")]
+    pub cap_drop: Vec<String>,
+    /// An init as pid 1 that reaps children and hands on signals
+    #[arg(long, help_heading = "Process")]
+    pub init: bool,
+    /// Take everything away once the process has ended
+    #[arg(long, help_heading = "Process")]
+    pub rm: bool,
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.starts_with('=') { Err("the name is missing".into()) } else { Ok(text.into()) }
+}
+
+fn absolute(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.into()) } else { Err("not an absolute path".into()) }
+}
+
+/// The name as the document has it: `CAP_CHOWN`, or `ALL`.
+fn capability(text: &str) -> Result<String, String> {
+    let upper = text.to_ascii_uppercase();
+    let full = if upper.starts_with("CAP_") || upper == "ALL" { upper } else { format!("CAP_{upper}") };
+    if full != "ALL" && !sys::cred::CAPABILITIES.contains(&full.as_str()) {
+        return Err("there is no such capability".into());
+    }
+    Ok(full)
+}
+
+/// Where `--init` puts its program in the container: on a tmpfs, so nothing is written to the root.
+const INIT: &str = "/dev/stave-init";
+
+impl Process {
+    /// Writes the flags into the document.
+    pub fn edit(&self, doc: &mut Doc, host: &Host) -> Result<()> {
+        if !self.env.is_empty() && doc.get("/process/env").is_none() {
+            let own: Vec<String> = std::env::vars_os()
+                .map(|(k, v)| format!("{}={}", k.to_string_lossy(), v.to_string_lossy()))
+                .collect();
+            doc.set("/process/env", own)?;
+        }
+        for text in &self.env {
+            match (text.split_once('='), std::env::var_os(text)) {
+                (Some((name, value)), _) => doc.put_env(name, value)?,
+                (None, Some(value)) => doc.put_env(text, &value.to_string_lossy())?,
+                (None, None) => {}
+            }
+        }
+        if self.tty {
+            doc.set("/process/terminal", true)?;
+        }
+        if let Some(dir) = &self.workdir {
+            doc.set("/process/cwd", dir.as_str())?;
+        }
+        match &self.user {
+            Some(text) => become_user(text, doc, host),
+            None => Ok(()),
+        }
+    }
+}
+
+impl First {
+    /// Writes the flags into the document; after [`Process::edit`], since a capability counts by
+    /// who has it.
+    pub fn edit(&self, doc: &mut Doc) -> Result<()> {
+        if self.read_only {
+            doc.set("/root/readonly", true)?;
+        }
+        if !(self.cap_add.is_empty() && self.cap_drop.is_empty()) {
+            capabilities(&self.cap_add, &self.cap_drop, doc)?;
+        }
+        if self.rm {
+            doc.set_stave("rm", true)?;
+        }
+        if self.init { init(doc) } else { Ok(()) }
+    }
+}
+
+/// The command in place of the document's; an image's entrypoint stays before it (as docker).
+pub fn command(words: &[String], doc: &mut Doc) -> Result<()> {
+    if words.is_empty() {
+        return Ok(());
+    }
+    let mut args = doc.strings("/stave/entrypoint")?;
+    args.extend(words.iter().cloned());
+    Ok(doc.set("/process/args", args)?)
+}
+
+/// `USER[:GROUP]` into `process.user`. An ordinary user has no capability in force, and may gain
+/// those of the bounding set (as docker).
+pub fn become_user(text: &str, doc: &mut Doc, host: &Host) -> Result<()> {
+    let look = Look::planned(doc, host)?;
+    let ids = user::resolve(&look.dirs, text).with_context(|| format!("user {text}"))?;
+    doc.set("/process/user/uid", ids.uid)?;
+    doc.set("/process/user/gid", ids.gid)?;
+    doc.remove("/process/user/additionalGids");
+    if !ids.groups.is_empty() {
+        doc.set("/process/user/additionalGids", ids.groups)?;
+    }
+    if ids.uid != 0 && doc.get("/process/capabilities").is_some() {
+        doc.remove("/process/capabilities/effective");
+        doc.remove("/process/capabilities/permitted");
+    }
+    Ok(())
+}
+
+/// As docker: ALL empties or fills first, single names after it.
+fn capabilities(add: &[String], drop: &[String], doc: &mut Doc) -> Result<()> {
+    let old = doc.capabilities()?.unwrap_or_else(|| {
+        let all = DEFAULT_CAPABILITIES.map(String::from).to_vec();
+        Capabilities { bounding: all.clone(), effective: all.clone(), permitted: all, ..Default::default() }
+    });
+    let change = |set: &[String]| {
+        let mut list: Vec<String> = set.to_vec();
+        if drop.iter().any(|c| c == "ALL") {
+            list.clear();
+        }
+        if add.iter().any(|c| c == "ALL") {
+            let known = sys::cred::bounding();
+            let all = sys::cred::CAPABILITIES.iter().enumerate().filter(|(i, _)| known & (1 << i) != 0);
+            list = all.map(|(_, c)| (*c).to_owned()).collect();
+        }
+        for c in add.iter().filter(|c| *c != "ALL") {
+            if !list.contains(c) {
+                list.push(c.clone());
+            }
+        }
+        list.retain(|c| !drop.contains(c) || add.contains(c));
+        list
+    };
+    doc.set("/process/capabilities/bounding", change(&old.bounding))?;
+    if doc.user()?.uid == 0 {
+        doc.set("/process/capabilities/effective", change(&old.effective))?;
+        doc.set("/process/capabilities/permitted", change(&old.permitted))?;
+    }
+    Ok(())
+}
+
+fn init(doc: &mut Doc) -> Result<()> {
+    let own = std::env::current_exe().context("--init: find this program")?;
+    let program: PathBuf = own.with_file_name("stave-init");
+    if !program.is_file() {
+        bail!("--init: {} is not there", program.display());
+    }
+    doc.put_mount(&Mount {
+        destination: INIT.into(),
+        kind: Some("bind".into()),
+        source: Some(program.to_string_lossy().into_owned()),
+        options: vec!["bind".into(), "ro".into()],
+    })?;
+    let mut args = doc.args()?;
+    if args.first().map(String::as_str) != Some(INIT) {
+        args.splice(0..0, [INIT.to_owned(), "--".to_owned()]);
+        doc.set("/process/args", args)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! A launch as shell: what `-n` prints. unshare(1) and nsenter(1) stand for the clone, a script
+//! for the mounts, and `stave step` for what a process can only do to itself.
+
+use std::fmt::Write;
+use std::path::Path;
+use step::{Act, Side, Step, quote};
+
+/// The steps of a launch as lines that a POSIX shell runs.
+pub fn show(steps: &[Step]) -> String {
+    let mut out = String::new();
+    let mut child: Vec<&Act> = Vec::new();
+    let mut clone = (&[] as &[String], None);
+    for step in steps {
+        match (&step.act, step.side) {
+            (Act::Clone { namespaces, cgroup }, _) => clone = (namespaces, cgroup.as_deref()),
+            (act, Side::Child) => child.push(act),
+            // Into a pid namespace by path: nsenter's, with the others.
+            (act @ (Act::Setns { .. } | Act::SetnsProcess { .. }), Side::Parent) => child.push(act),
+            (act, Side::Parent) => {
+                let _ = writeln!(out, "{}", act.show());
+            }
+        }
+    }
+    let _ = writeln!(out, "(");
+    out += &before(&child, clone.1);
+    out += "exec";
+    out += &enter(&child);
+    out += &unshare(clone.0, &child);
+    let _ = writeln!(out, " sh -e /dev/fd/3 ) 3<<'CHILD'");
+    out += &script(&child);
+    out += "CHILD\n";
+    out
+}
+
+/// What must be so before the namespaces are made: the cgroups, whose place is the root of a new
+/// cgroup namespace. `0` is the writer itself.
+fn before(acts: &[&Act], cgroup: Option<&Path>) -> String {
+    let mut out = String::new();
+    if let Some(dir) = cgroup {
+        let _ = writeln!(out, "echo 0 >{}", quote(&dir.join("cgroup.procs").to_string_lossy()));
+    }
+    for act in acts.iter().filter(|a| matches!(a, Act::JoinCgroup { .. })) {
+        let _ = writeln!(out, "{}", act.show());
+    }
+    out
+}
+
+/// nsenter(1) for the namespaces that are there already.
+fn enter(acts: &[&Act]) -> String {
+    let (mut words, mut pid) = (String::new(), false);
+    for act in acts {
+        match act {
+            Act::Setns { kind, path } => {
+                pid |= kind == "pid";
+                let _ = write!(words, " --{}={}", word(kind), quote(&path.to_string_lossy()));
+            }
+            Act::SetnsProcess { pid: target, kinds } => {
+                for kind in kinds {
+                    pid |= kind == "pid";
+                    let _ = write!(words, " --{}=/proc/{target}/ns/{}", word(kind), sys::ns::proc_name(kind));
+                }
+            }
+            _ => {}
+        }
+    }
+    if words.is_empty() {
+        return words;
+    }
+    let fork = if pid { "" } else { " --no-fork" };
+    format!(" nsenter{words}{fork}")
+}
+
+/// unshare(1) for the new ones.
+fn unshare(namespaces: &[String], acts: &[&Act]) -> String {
+    let mut kinds: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+    for act in acts {
+        if let Act::Unshare { kind } = act {
+            kinds.push(kind);
+        }
+    }
+    if kinds.is_empty() {
+        return String::new();
+    }
+    let mut out = " unshare".to_owned();
+    for kind in &kinds {
+        let _ = write!(out, " --{}", word(kind));
+    }
+    if kinds.contains(&"pid") {
+        out += " --fork --kill-child";
+    }
+    if kinds.contains(&"mount") {
+        out += " --propagation unchanged";
+    }
+    out
+}
+
+/// util-linux's word for a namespace.
+fn word(kind: &str) -> &str {
+    if kind == "network" { "net" } else { kind }
+}
+
+/// The rest, in the process itself: shell as far as shell has words, then one `stave step`.
+fn script(acts: &[&Act]) -> String {
+    let done = |a: &&&Act| {
+        !matches!(
+            a,
+            Act::JoinCgroup { .. } | Act::Setns { .. } | Act::SetnsProcess { .. } | Act::Unshare { .. }
+        )
+    };
+    let acts: Vec<&Act> = acts.iter().filter(done).copied().collect();
+    let own = |a: &&Act| a.show().starts_with("stave step ");
+    let tail = acts.iter().rposition(|a| !own(a)).map_or(0, |i| i + 1);
+    let mut out = String::new();
+    for act in &acts[..tail] {
+        match act {
+            // The terminal is the shell's own.
+            Act::Terminal { .. } => out += ": a terminal of its own is opened here\n",
+            // It must hold for this shell, whose session unshare(1) made with it.
+            Act::Session {} => {}
+            act => {
+                let _ = writeln!(out, "{}", act.show());
+            }
+        }
+    }
+    out += "exec stave step";
+    for act in acts[tail..].iter().filter(|a| !matches!(a, Act::Terminal { .. })) {
+        let _ = write!(out, " \\\n  {}", act.show().trim_start_matches("stave step "));
+    }
+    out + "\n"
+}
