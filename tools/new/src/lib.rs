@@ -37,6 +37,13 @@ pub struct From {
     pub rootfs: Option<PathBuf>,
 }
 
+impl From {
+    /// Whether either was asked for; else the root is an image's, or the machine's as it is.
+    pub fn given(&self) -> bool {
+        self.host || self.rootfs.is_some()
+    }
+}
+
 /// The main of `stave new`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;

@@ -1,0 +1,79 @@
+//! A signal to a container's first process, or to all its processes, through pidfds: a pid may be
+//! another's by the time the signal is sent.
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use cli::{Host, bundle};
+use state::Record;
+use step::Act;
+use sys::process;
+
+/// Send a signal to containers
+#[derive(Parser, Debug)]
+#[command(name = "stave-kill", version)]
+pub struct Words {
+    /// By name or number
+    #[arg(short = 's', long, default_value = "KILL", value_parser = signal)]
+    signal: i32,
+    /// To every process of the container's cgroup, not only the first
+    #[arg(short = 'a', long)]
+    all: bool,
+    /// Containers, by name or id
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+fn signal(text: &str) -> Result<i32, String> {
+    process::signal_number(text).ok_or_else(|| "there is no such signal".into())
+}
+
+/// The main of `stave kill`.
+pub fn run(words: &Words) -> Result<u8> {
+    let host = Host::gather()?;
+    let mut status = 0;
+    for word in &words.containers {
+        match one(word, words, &host).with_context(|| format!("kill {word}")) {
+            Ok(()) => cli::print(&format!("{word}\n"))?,
+            Err(e) => {
+                cli::say("kill", &cli::line(&e));
+                status = 1;
+            }
+        }
+    }
+    Ok(status)
+}
+
+fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
+    let id = state::find(&host.roots, word)?;
+    if words.all {
+        return all(&id, words.signal, host);
+    }
+    let record = Record::read(&host.roots, &id)?;
+    let Some(pid) = record.as_ref().and_then(Record::running) else { bail!("it does not run") };
+    let pidfd = process::pidfd(pid)?;
+    // The pid was this container's after the pidfd was opened, so the pidfd is.
+    if record.and_then(|r| r.running()).is_none() {
+        bail!("it does not run");
+    }
+    Ok(process::signal(&pidfd, words.signal)?)
+}
+
+fn all(id: &str, signal: i32, host: &Host) -> Result<()> {
+    let doc = state::read(&host.roots, id).ok();
+    let mut any = false;
+    for step in bundle::everything(id, doc.as_ref(), host) {
+        let Act::Members { cgroup } = step.act else { continue };
+        for pid in sys::cgroup::procs(&cgroup) {
+            if let Ok(pidfd) = process::pidfd(pid)
+                && sys::cgroup::procs(&cgroup).contains(&pid)
+            {
+                any |= process::signal(&pidfd, signal).is_ok();
+            }
+        }
+        if any {
+            return Ok(());
+        }
+    }
+    bail!("it has no process")
+}
