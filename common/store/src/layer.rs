@@ -53,6 +53,11 @@ impl Store {
         Ok(plans.collect())
     }
 
+    /// How a layer's blob is compressed.
+    pub fn format(&self, digest: &Digest) -> Result<Format> {
+        Ok(Format::of(&peek(self.open_blob(digest)?, 8)?.0))
+    }
+
     /// The two names that each layer's directory may have.
     pub(crate) fn places(&self, diff_ids: &[Digest]) -> Vec<[PathBuf; 2]> {
         let at = self.layers_path();
