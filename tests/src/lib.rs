@@ -37,19 +37,23 @@ macro_rules! tools {
 pub fn tools() -> Vec<Tool> {
     tools! {
         "exec": stave_exec::Words::command(),
+        "images": stave_images::Words::command(),
         "init": stave_init::Words::command(),
         "inspect": stave_inspect::Words::command(),
         "join": stave_join::Words::command(),
         "keep": stave_keep::Words::command(),
         "kill": stave_kill::Words::command(),
         "limit": cli::command::<stave_limit::Limit>(),
+        "load": stave_load::Words::command(),
         "mount": cli::command::<stave_mount::Mount>(),
         "new": stave_new::Words::command(),
         "ns": cli::command::<stave_ns::Ns>(),
         "ps": stave_ps::Words::command(),
         "rm": stave_rm::Words::command(),
+        "run": stave_run::Words::command(),
         "spawn": stave_spawn::Words::command(),
         "step": stave_step::Words::command(),
+        "unpack": stave_unpack::Words::command(),
         "wait": stave_wait::Words::command(),
     }
 }
@@ -83,21 +87,20 @@ pub fn man(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes completions for every `stave-X`, and for `stave X`, below `dir/bash`, `zsh` and `fish`.
+/// Writes completions for every `stave-X`, and for `stave X`, below `dir`.
 pub fn completions(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("make directory {}", dir.display()))?;
     let mut commands: Vec<Command> = tools().into_iter().map(|t| t.command).collect();
     let short = |c: &Command| {
         let name: &'static str = c.get_name().trim_start_matches("stave-").to_owned().leak();
         c.clone().name(name)
     };
-    let all = commands.iter().map(short).collect::<Vec<_>>();
+    let all: Vec<Command> = commands.iter().map(short).collect();
     commands.push(Command::new("stave").version(VERSION).subcommands(all));
-    for (shell, name) in [(Shell::Bash, "bash"), (Shell::Zsh, "zsh"), (Shell::Fish, "fish")] {
-        let dir = dir.join(name);
-        fs::create_dir_all(&dir).with_context(|| format!("make directory {}", dir.display()))?;
-        for command in &mut commands {
-            let name = command.get_name().to_owned();
-            generate_to(shell, command, &name, &dir).with_context(|| format!("complete {name}"))?;
+    for command in &mut commands {
+        let name = command.get_name().to_owned();
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            generate_to(shell, command, &name, dir).with_context(|| format!("complete {name}"))?;
         }
     }
     Ok(())

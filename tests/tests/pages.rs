@@ -94,7 +94,8 @@ fn groff_has_no_complaint() {
     for (file, _) in pages::pages().unwrap() {
         let path = man().join(&file);
         // -t: tbl.
-        let out = Command::new("groff").args(["-ww", "-t", "-man", "-Tutf8", "-z"]).arg(&path).output().unwrap();
+        let out =
+            Command::new("groff").args(["-ww", "-t", "-man", "-Tutf8", "-z"]).arg(&path).output().unwrap();
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(out.status.success() && said.is_empty(), "groff of {file}:\n{said}");
     }

@@ -68,7 +68,8 @@ fn whole(dir: &Dir) -> Doc {
     edit::<stave_mount::Mount>("-v /tmp:/data:ro --tmpfs /run:size=64m --volatile", &mut doc);
     edit::<stave_ns::Ns>("--hostname web --ipc host", &mut doc);
     edit::<stave_limit::Limit>("-m 64M --cpus 0.5 --pids-limit 50", &mut doc);
-    let spawn = "-t -e A=1 -u web -w /srv --read-only --cap-add NET_ADMIN --cap-drop CHOWN --rm --die-with-parent";
+    let spawn =
+        "-t -e A=1 -u web -w /srv --read-only --cap-add NET_ADMIN --cap-drop CHOWN --rm --die-with-parent";
     stave_spawn::edit(&words(spawn), &["sh".into(), "-c".into(), "id".into()], &mut doc, &host()).unwrap();
     doc
 }
@@ -116,7 +117,9 @@ fn the_user_is_resolved_and_stays_a_number() {
 fn foreign_keys_are_welcome() {
     let (schema, dir) = (schema(), Dir::new("foreign"));
     let mut doc = whole(&dir);
-    for key in ["/x", "/process/x", "/process/user/x", "/root/x", "/linux/x", "/linux/resources/x", "/stave/x"] {
+    for key in
+        ["/x", "/process/x", "/process/user/x", "/root/x", "/linux/x", "/linux/resources/x", "/stave/x"]
+    {
         doc.set(key, json!({"y": [1]})).unwrap();
     }
     check(&schema, &doc);
