@@ -2,7 +2,7 @@
 # make test     install what the tests need, and run them all
 # make install  PREFIX=/usr/local DESTDIR=
 # make bench    whole processes against the peers that apt has
-# make lint man completions vm clean
+# make lint unit pipelines pages vm man completions clean
 
 PREFIX = /usr/local
 DESTDIR =
@@ -29,7 +29,7 @@ demo: build
 	tests/deps.sh busybox-static
 	PATH="$(debug):$$PATH" tests/demo.sh
 
-test: deps build unit pipelines pages
+test: deps build unit pipelines pages vm
 
 deps:
 	tests/deps.sh
@@ -44,6 +44,10 @@ pipelines: build
 
 pages: build
 	PATH="$(debug):$$PATH" tests/pages.sh
+
+# A machine whose only cgroup hierarchy is v2.
+vm: build
+	PATH="$(debug):$$PATH" tests/vm/test.sh
 
 lint: deps
 	$(CARGO) fmt --all --check

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The main job, stage by stage: first a copy-on-write copy of this machine, then an image.
+# shellcheck disable=SC2016 # the lines are shown first, and expanded when they run
 set -eu
 work=$(mktemp -d /tmp/stave-demo.XXXXXX)
 export STAVE_ROOT="$work/root" STAVE_RUN="$work/run"
@@ -37,14 +38,15 @@ cd "$work"
 run 'stave load -t busybox busybox.tar >/dev/null; stave images'
 run 'stave unpack busybox | stave new web - | stave mount | stave ns | stave limit -m 64M | stave spawn -- sh -c "cat /proc/self/cgroup | head -3; ls /"'
 run 'stave rm web'
-say 'In one line; -n shows the pipeline, and each stage with -n its own shell'
+say 'In one line; -n shows the pipeline'
 run 'stave run --rm -m 64M busybox echo hello'
 run 'stave run -n --rm -m 64M busybox echo hello'
-run 'stave new | stave limit -m 64M -n | tail -n 4'
 say 'In the background: keep is its parent, exec enters it'
 run 'stave run -d --name web busybox sleep 100'
 run 'stave exec web ps'
 run 'stave ps'
+say 'Each stage can show itself as shell before it does anything'
+run 'stave limit -m 32M -n web | grep -v devices'
 run 'stave rm -f web'
 say 'Nothing is left'
 run 'stave ps -a; grep -c "$STAVE_ROOT" /proc/self/mountinfo || :'

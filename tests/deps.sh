@@ -3,6 +3,7 @@
 # there is no apt, or no right to use it, says what is missing: what needs it is skipped aloud.
 set -eu
 cd "$(dirname "$0")"
+# shellcheck disable=SC2046 # words
 [ $# -gt 0 ] || set -- $(cat packages)
 missing=
 for p in "$@"; do

@@ -134,12 +134,15 @@ impl Extractor<'_> {
         if kind.is_file() || kind.is_contiguous() {
             return self.file(parent, name, entry.size, data, &meta);
         }
-        let major = entry.header.device_major()?.unwrap_or_default();
-        let minor = entry.header.device_minor()?.unwrap_or_default();
+        // Read only for devices: others may have anything there.
+        let device = || -> std::io::Result<(u32, u32)> {
+            let (major, minor) = (entry.header.device_major()?, entry.header.device_minor()?);
+            Ok((major.unwrap_or_default(), minor.unwrap_or_default()))
+        };
         let node = match kind {
             k if k.is_symlink() => Node::Symlink(&entry.link),
-            k if k.is_character_special() => Node::Char(major, minor),
-            k if k.is_block_special() => Node::Block(major, minor),
+            k if k.is_character_special() => device().map(|(major, minor)| Node::Char(major, minor))?,
+            k if k.is_block_special() => device().map(|(major, minor)| Node::Block(major, minor))?,
             k if k.is_fifo() => Node::Fifo,
             k => bail!("no such type of entry: {:?}", char::from(k.as_byte())),
         };
