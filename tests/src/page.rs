@@ -10,7 +10,7 @@ use std::fmt::Write;
 fn head(title: &str, section: &str, from: &str, body: &str) -> String {
     let tbl = if body.contains("\n.TS\n") { "'\\\" t\n" } else { "" };
     format!(
-        "{tbl}.\\\" Made by `make man` from {from}.\n.TH {} {section} \"\" \"Stave {VERSION}\" \"Stave\"\n.nh\n.ad l\n",
+        "{tbl}.\\\" Made by `make man` from {from}.\n.TH {} {section} \"\" \"Stave {VERSION}\" \"Stave\"\n.nr HY 0\n.nh\n.ad l\n",
         title.to_uppercase().replace('-', "\\-")
     )
 }

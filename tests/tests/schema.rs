@@ -10,6 +10,7 @@ use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 use state::{Host, Roots};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn schema() -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man/stave-document.schema.json");
@@ -38,6 +39,23 @@ impl Dir {
 impl Drop for Dir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Dir {
+    /// A host whose roots are in here.
+    fn host(&self) -> Host {
+        let roots = Roots { root: self.0.join("root"), run: self.0.join("run") };
+        Host { roots, ..host() }
+    }
+
+    /// The directory's etc/ as an image, and the document that it begins.
+    fn load(&self, host: &Host) -> Doc {
+        let tar = self.0.join("web.tar");
+        let made = Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(&self.0).arg("etc").status();
+        assert!(made.unwrap().success());
+        let images = stave_load::load(Some(&tar), Some("web:1"), host).unwrap();
+        stave_load::document(&images[0]).unwrap()
     }
 }
 
@@ -101,6 +119,40 @@ fn what_the_stages_write() {
     // Every key of the schema's `stave` that a stage of these writes is there to be checked.
     for key in ["v", "id", "name", "created", "layers", "volatile", "rm", "dieWithParent"] {
         assert!(doc.get(&format!("/stave/{key}")).is_some(), "stave.{key}");
+    }
+}
+
+#[test]
+fn what_an_image_becomes() {
+    let (schema, dir) = (schema(), Dir::new("image"));
+    let host = dir.host();
+    let mut doc = dir.load(&host);
+    check(&schema, &doc);
+    stave_unpack::edit(None, &mut doc, &host).unwrap();
+    check(&schema, &doc);
+    assert_eq!(doc.image_name(), Some("web:1"));
+    assert_eq!(doc.layers().unwrap().len(), 1);
+}
+
+#[test]
+fn every_key_stands_in_its_page() {
+    fn keys(schema: &Value, found: &mut Vec<String>) {
+        if let Some(Value::Object(properties)) = schema.get("properties") {
+            for (key, value) in properties {
+                found.push(key.clone());
+                keys(value, found);
+                keys(value.get("items").unwrap_or(&Value::Null), found);
+            }
+        }
+    }
+    let man = Path::new(env!("CARGO_MANIFEST_DIR")).join("../man");
+    let text = std::fs::read(man.join("stave-document.schema.json")).unwrap();
+    let page = std::fs::read_to_string(man.join("stave-document.7")).unwrap();
+    let mut found = Vec::new();
+    keys(&serde_json::from_slice(&text).unwrap(), &mut found);
+    assert!(found.len() > 60);
+    for key in found {
+        assert!(page.contains(&key), "stave-document.7 does not say {key}");
     }
 }
 
