@@ -85,6 +85,26 @@ fn rendering_twice_changes_nothing() {
 }
 
 #[test]
+fn completions_know_every_tool() {
+    let dir = std::env::temp_dir().join(format!("stave-completions-{}", std::process::id()));
+    pages::completions(&dir).unwrap();
+    for file in ["stave.bash", "_stave", "stave.fish"] {
+        let text = fs::read_to_string(dir.join(file)).unwrap();
+        for tool in pages::tools() {
+            let name = tool.command.get_name().trim_start_matches("stave-").to_owned();
+            assert!(text.contains(&name), "{file} does not know {name}");
+        }
+    }
+    for entry in fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()) {
+        if entry.extension().is_some_and(|e| e == "bash") {
+            let out = Command::new("bash").arg("-n").arg(&entry).output();
+            assert!(out.is_ok_and(|o| o.status.success()), "{}", entry.display());
+        }
+    }
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
 fn groff_has_no_complaint() {
     let there = |program: &str| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
     if !there("groff") {
