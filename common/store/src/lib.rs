@@ -18,6 +18,8 @@ mod ingest;
 mod layer;
 mod manifest;
 mod name;
+#[cfg(test)]
+mod testing;
 
 pub use blob::Temp;
 pub use compress::Format;
