@@ -214,3 +214,38 @@ fn a_cut_archive_is_an_error() {
     let sparse = Tar::new().pax(&[("GNU.sparse.major", b"1")]).file("s", "x");
     assert!(try_on(sparse, &[]).1.unwrap_err().root_cause().to_string().contains("sparse"));
 }
+
+#[test]
+fn damaged_archives_neither_panic_nor_lead_out() {
+    let outside = Dir::new();
+    fs::write(outside.path.join("canary"), "c").unwrap();
+    let place = outside.path.to_str().unwrap().to_owned();
+    let archive = || {
+        let tar = Tar::new().dir("d", 0o755).symlink("d/l", &place).file("d/l/canary", "overwritten");
+        let tar =
+            tar.pax(&[("path", b"d/p"), ("SCHILY.xattr.user.a", b"1"), ("mtime", b"1.5")]).file("p", "x");
+        tar.hard_link("h", "d/l").file("d/.wh.p", "").file("d/.wh..wh..opq", "").file("e/f", "y").bytes()
+    };
+    let whole = archive();
+    let mut random = 1_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below
+    };
+    for _ in 0..400 {
+        let mut bytes = whole.clone();
+        let block = next(bytes.len() / 512) * 512;
+        for _ in 0..1 + next(3) {
+            bytes[block + next(512)] = next(256) as u8;
+        }
+        // A right checksum, so that the rest of the header is looked at.
+        let sum: u32 =
+            (0..512).map(|i| if (148..156).contains(&i) { 32 } else { bytes[block + i] as u32 }).sum();
+        bytes[block + 148..block + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let dir = Dir::new();
+        let _ = extract(bytes.as_slice(), &dir.path, &[], root());
+    }
+    let left: Vec<_> = fs::read_dir(&outside.path).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["canary"]);
+    assert_eq!(fs::read_to_string(outside.path.join("canary")).unwrap(), "c");
+}

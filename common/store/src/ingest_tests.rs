@@ -239,7 +239,7 @@ fn unpacked_once_and_collected() {
     let _alone = store.alone().unwrap();
     assert!(store.garbage(&crate::Held::default()).unwrap().is_empty());
     fs::write(store.blobs().join(".blob.0123"), "left").unwrap();
-    store.change(|i| Ok(drop(i.remove_name("a:1")))).unwrap();
+    store.change(|i| Ok(i.remove_name("a:1"))).unwrap();
     let held = crate::Held { manifests: vec![image.descriptor.digest.clone()], dirs: vec![] };
     assert_eq!(store.garbage(&held).unwrap().len(), 1, "a container holds the rest");
     let garbage = store.garbage(&crate::Held::default()).unwrap();
