@@ -44,7 +44,9 @@ impl Host {
 
     /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use.
     pub fn cgroup_dirs(&self, path: &str) -> Vec<CgroupDir> {
-        let used = |c: &String| USED.contains(&c.as_str());
+        // v2 freezes by itself, whatever its controllers are.
+        let v2 = self.cgroups.v2().is_some();
+        let used = |c: &String| USED.contains(&c.as_str()) && !(v2 && c == "freezer");
         let mut dirs: Vec<CgroupDir> = self
             .cgroups
             .all
