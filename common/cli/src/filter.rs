@@ -46,11 +46,12 @@ pub fn command<S: Stage>() -> clap::Command {
     Filter::<S>::command().name(name).version(env!("CARGO_PKG_VERSION")).about(S::ABOUT)
 }
 
-struct Named<S: Stage>(Filter<S>);
+/// The words, and whether any flag of the stage's own is among them.
+struct Named<S: Stage>(Filter<S>, bool);
 
 impl<S: Stage> FromArgMatches for Named<S> {
     fn from_arg_matches(m: &clap::ArgMatches) -> std::result::Result<Self, clap::Error> {
-        Filter::<S>::from_arg_matches(m).map(Named)
+        Filter::<S>::from_arg_matches(m).map(|f| Named(f, !crate::words::<S>(m).is_empty()))
     }
     fn update_from_arg_matches(&mut self, m: &clap::ArgMatches) -> std::result::Result<(), clap::Error> {
         self.0.update_from_arg_matches(m)
@@ -70,10 +71,10 @@ impl<S: Stage> Parser for Named<S> {}
 
 /// The main of a filter.
 pub fn filter<S: Stage>() -> ExitCode {
-    error::tool::<Named<S>>(S::NAME, 1, |Named(words)| run(&words))
+    error::tool::<Named<S>>(S::NAME, 1, |Named(words, changes)| run(&words, changes))
 }
 
-fn run<S: Stage>(words: &Filter<S>) -> Result<u8> {
+fn run<S: Stage>(words: &Filter<S>, changes: bool) -> Result<u8> {
     let host = Host::gather()?;
     let (mut doc, operand) = match &words.container {
         Some(word) => (state::read(&host.roots, &state::find(&host.roots, word)?)?, true),
@@ -98,6 +99,9 @@ fn run<S: Stage>(words: &Filter<S>) -> Result<u8> {
     let left = |e: anyhow::Error| if held && !operand { error::left(S::NAME, &id, &e, 1) } else { e };
     let mut driver = Driver::new(S::NAME, &words.drive)?;
     let made = driver.run(&steps).map_err(left)?;
+    if operand && changes {
+        return Ok(0);
+    }
     if operand {
         return output::print(&S::view(&doc, &host)?).map(|()| 0);
     }

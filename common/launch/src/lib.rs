@@ -13,7 +13,7 @@ mod show;
 pub mod user;
 
 pub use enter::{Enter, enter};
-pub use look::Look;
+pub use look::{Look, overlay};
 pub use monitor::{Foreground, exit_record, foreground, save, signals};
 pub use parent::{Child, Stdio, start};
 pub use plan::init;

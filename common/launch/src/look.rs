@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use doc::Doc;
 use state::{CgroupDir, Host, Roots};
 use std::path::{Path, PathBuf};
+use step::Act;
 
 /// Gathered before the plan.
 pub struct Look {
@@ -13,6 +14,8 @@ pub struct Look {
     pub root: PathBuf,
     /// Whether a mount lies there already.
     pub mounted: bool,
+    /// The overlay that makes the root, where the document has layers.
+    pub overlay: Option<Act>,
     /// Directories whose files make up the root, topmost first: for etc/passwd.
     pub dirs: Vec<PathBuf>,
     /// Mounted v1 hierarchies, to show the container its own.
@@ -49,6 +52,7 @@ impl Look {
             cgroups: host.cgroup_dirs(doc.cgroups_path()?.unwrap_or(&own)),
             root,
             mounted: true,
+            overlay: overlay(doc, &host.roots)?,
             dirs,
             host: host.clone(),
         })
@@ -58,4 +62,21 @@ impl Look {
     pub fn device_rules(&self) -> bool {
         self.cgroups.iter().any(|d| !d.v2 && d.controllers.iter().any(|c| c == "devices"))
     }
+}
+
+/// The layers under the container's own directory, at `rootfs` of the bundle; `None` where the
+/// document has none.
+pub fn overlay(doc: &Doc, roots: &Roots) -> Result<Option<Act>> {
+    let id = doc.id()?.context("the document has no id")?;
+    let layers = doc.layers()?;
+    if layers.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Act::Overlay {
+        lower: layers.iter().rev().map(|l| PathBuf::from(&l.dir)).collect(),
+        upper: roots.in_bundle(id, "upper"),
+        work: roots.in_bundle(id, "work"),
+        at: roots.in_bundle(id, "rootfs"),
+        volatile: doc.stave_flag("volatile"),
+    }))
 }

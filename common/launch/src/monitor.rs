@@ -39,7 +39,7 @@ pub fn signals() -> Result<Signals> {
 pub fn save(roots: &Roots, record: &Record) -> Result<()> {
     let dir = roots.run_of(&record.id);
     let acts = [
-        Act::Mkdir { path: dir.clone(), mode: 0o700 },
+        Act::Mkdir { path: dir.clone(), mode: 0o711 },
         Act::Save { path: dir.join("state.json"), text: record.text(), sync: false },
     ];
     for act in acts {

@@ -80,8 +80,11 @@ fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     let own_root = root != Path::new("/");
     let how = doc.get("/linux/rootfsPropagation").and_then(|v| v.as_str()).unwrap_or("rslave");
     let mut acts = vec![Act::Propagate { at: "/".into(), how: how.into() }];
-    if own_root && !look.mounted {
-        acts.push(Act::BindSelf { path: root.clone() });
+    // Where no stage could leave the root mounted, it is mounted here, for this process alone.
+    match &look.overlay {
+        _ if !own_root || look.mounted => {}
+        Some(overlay) => acts.push(overlay.clone()),
+        None => acts.push(Act::BindSelf { path: root.clone() }),
     }
     let mounts = doc.mounts()?;
     for m in &mounts {

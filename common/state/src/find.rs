@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use doc::Doc;
 use std::fs::{self, File};
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// One container of the list.
 pub struct Entry {
@@ -46,6 +47,13 @@ pub fn find(roots: &Roots, word: &str) -> Result<String> {
             bail!("{word} is ambiguous: {}", list.join(", "))
         }
     }
+}
+
+/// The links that give a container its name, found without its document.
+pub fn names_of(roots: &Roots, id: &str) -> Vec<PathBuf> {
+    let links = fs::read_dir(roots.root.join("names")).into_iter().flatten().flatten().map(|e| e.path());
+    let target = Roots::name_target(id);
+    links.filter(|l| fs::read_link(l).is_ok_and(|t| t == Path::new(&target))).collect()
 }
 
 fn ids(roots: &Roots) -> Result<Vec<String>> {

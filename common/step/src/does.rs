@@ -108,7 +108,10 @@ impl Act {
     pub fn undo(&self) -> Result<()> {
         match self {
             Act::Bundle { path } => remove_tree(path)?,
-            Act::Mkdir { path, .. } => gone_is_fine(fs::remove_dir(path))?,
+            Act::Mkdir { path, .. } => match fs::remove_dir(path) {
+                Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {} // somebody else's
+                other => gone_is_fine(other)?,
+            },
             Act::Name { link, target } if fs::read_link(link).is_ok_and(|t| t == Path::new(target)) => {
                 gone_is_fine(fs::remove_file(link))?;
             }
@@ -232,6 +235,11 @@ fn name(link: &Path, target: &str) -> Result<Done> {
             let holder = fs::read_link(link)?;
             if holder == Path::new(target) {
                 return Ok(Done::WasSo);
+            }
+            if !link.exists() {
+                // Its container is gone (a crash, a directory removed by hand).
+                gone_is_fine(fs::remove_file(link))?;
+                return name(link, target);
             }
             let id = holder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             Err(Fail { errno: Errno(sys::EEXIST), why: Some(format!("taken by {id}")), status: None })

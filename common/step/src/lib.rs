@@ -55,7 +55,7 @@ pub enum Act {
     /// A container's own directory (0700). Undone: removed with all that is in it, this file
     /// system only.
     Bundle { path: PathBuf },
-    /// mkdir(2), with parents. Undone: rmdir(2).
+    /// mkdir(2), with parents. Undone: rmdir(2); one that holds something stays.
     Mkdir { path: PathBuf, mode: u32 },
     /// A file replaced as a whole: temp file, rename(2), with fsync(2) if `sync`.
     Save { path: PathBuf, text: String, sync: bool },

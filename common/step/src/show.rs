@@ -105,7 +105,9 @@ impl Act {
     pub fn show_undo(&self) -> Option<String> {
         Some(match self {
             Act::Bundle { path } => format!("rm -rf --one-file-system {}", q(path)),
-            Act::Mkdir { path, .. } => format!("[ ! -d {0} ] || rmdir {0}", q(path)),
+            Act::Mkdir { path, .. } => {
+                format!("[ ! -d {0} ] || rmdir --ignore-fail-on-non-empty {0}", q(path))
+            }
             Act::Name { link, .. } => format!("rm -f {}", q(link)),
             Act::Overlay { at, .. } => format!("while mountpoint -q {0}; do umount -l {0}; done", q(at)),
             Act::Pin { at, .. } => {

@@ -118,13 +118,18 @@ pub fn is_dir(fd: impl AsFd) -> Result<bool> {
 /// Removes a tree that lies wholly on device `dev`, through directory handles: no symbolic link is
 /// followed, a mount within it is EXDEV. Gone meanwhile is fine.
 pub fn remove_tree(path: &Path, dev: u64) -> Result<()> {
+    remove_at(rx::CWD, path.as_os_str(), dev)
+}
+
+/// As [`remove_tree`], by name in a directory.
+pub fn remove_at(parent: impl AsFd, name: &std::ffi::OsStr, dev: u64) -> Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rx::open(path, flags, Mode::empty()) {
+    match rx::openat(&parent, name, flags, Mode::empty()) {
         Ok(dir) => empty(&dir, dev)?,
         Err(rustix::io::Errno::NOENT) => return Ok(()),
         Err(e) => return Err(e.into()),
     }
-    match rx::unlinkat(rx::CWD, path, rx::AtFlags::REMOVEDIR) {
+    match rx::unlinkat(&parent, name, rx::AtFlags::REMOVEDIR) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
         Err(e) => Err(e.into()),
     }

@@ -141,6 +141,11 @@ pub fn lock(fd: impl AsFd) -> Result<()> {
     Ok(rustix::fs::flock(fd, rustix::fs::FlockOperation::LockExclusive)?)
 }
 
+/// flock(2), shared: blocks while somebody has it exclusive; released when the file is closed.
+pub fn lock_shared(fd: impl AsFd) -> Result<()> {
+    Ok(rustix::fs::flock(fd, rustix::fs::FlockOperation::LockShared)?)
+}
+
 /// Descriptors 0, 1 and 2 exist afterwards, on /dev/null where they were closed: otherwise the
 /// next file opened would become somebody's standard output.
 pub fn ensure_stdio() -> Result<()> {

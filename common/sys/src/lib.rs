@@ -5,6 +5,7 @@
 pub mod cgroup;
 pub mod cred;
 mod errno;
+pub mod extract;
 pub mod inroot;
 pub mod io;
 pub mod mount;
@@ -15,4 +16,7 @@ pub mod tty;
 pub use errno::{Errno, Result};
 
 /// The numbers that callers tell apart.
-pub use libc::{EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EPERM, EPIPE, ESRCH};
+pub use libc::{
+    EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ELOOP, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EOPNOTSUPP, EPERM, EPIPE,
+    ESRCH,
+};

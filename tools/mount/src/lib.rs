@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use cli::Host;
 use doc::{Doc, Mount as Entry};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use step::{Act, Step};
 
 /// The flags of `stave mount`.
@@ -41,18 +41,7 @@ impl cli::Stage for Mount {
     }
 
     fn plan(doc: &Doc, host: &Host) -> Result<Vec<Step>> {
-        let layers = doc.layers()?;
-        let Some(id) = doc.id()? else { bail!("the document has no id") };
-        if layers.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(vec![Step::parent(Act::Overlay {
-            lower: layers.iter().rev().map(|l| PathBuf::from(&l.dir)).collect(),
-            upper: host.roots.in_bundle(id, "upper"),
-            work: host.roots.in_bundle(id, "work"),
-            at: host.roots.in_bundle(id, "rootfs"),
-            volatile: doc.stave_flag("volatile"),
-        })])
+        Ok(launch::overlay(doc, &host.roots)?.map(Step::parent).into_iter().collect())
     }
 
     fn view(doc: &Doc, host: &Host) -> Result<String> {

@@ -1,0 +1,146 @@
+//! An image becomes a root: its layers as directories, its config as the process of the document.
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use cli::Host;
+use doc::Doc;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+use store::{Execution, Image, Store};
+
+/// Unpack an image's layers, and write its config into the document
+#[derive(Parser, Debug)]
+#[command(name = "stave-unpack", version)]
+pub struct Words {
+    /// Show the steps as shell, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// An image, by name or digest; without one the document is read from stdin
+    image: Option<String>,
+}
+
+/// The main of `stave unpack`.
+pub fn run(words: &Words) -> Result<u8> {
+    let host = Host::gather()?;
+    let mut doc = match &words.image {
+        Some(_) => Doc::default(),
+        None => cli::input::document()?,
+    };
+    if words.dry_run {
+        let image = find(words.image.as_deref(), &doc, &Store::new(&host.roots.root))?;
+        cli::print(&show(&image, &host)?)?;
+        return Ok(0);
+    }
+    edit(words.image.as_deref(), &mut doc, &host)?;
+    cli::print_doc(&doc)?;
+    Ok(0)
+}
+
+/// Unpacks what is missing of the named image, or of the document's own, and writes image, layers,
+/// process and the default isolation into the document. What the document says already stays.
+pub fn edit(image: Option<&str>, doc: &mut Doc, host: &Host) -> Result<()> {
+    let store = Store::new(&host.roots.root);
+    let image = find(image, doc, &store)?;
+    let layers = {
+        let _work = store.work()?;
+        store.unpack(&image)?
+    };
+    doc.set_stave("image", serde_json::to_value(image.descriptor()).context("write the document")?)?;
+    doc.set_stave("layers", serde_json::to_value(&layers).context("write the document")?)?;
+    let config = &image.config.config;
+    process(config, doc)?;
+    let own_user = doc.get("/process/user").is_some();
+    doc::isolate(doc)?;
+    if own_user || config.user.is_empty() {
+        return Ok(());
+    }
+    let dirs: Vec<PathBuf> = layers.iter().rev().map(|l| PathBuf::from(&l.dir)).collect();
+    user(config, &dirs, doc)
+}
+
+fn find(word: Option<&str>, doc: &Doc, store: &Store) -> Result<Image> {
+    match word {
+        Some(word) => store.image(word),
+        None => match doc.image()? {
+            Some(image) => store.image_of(&image),
+            None => bail!("the document has no image: name one, or pipe one in from stave load"),
+        },
+    }
+}
+
+/// Arguments, environment, directory; and what OCI's runtime specification has no word for.
+fn process(config: &Execution, doc: &mut Doc) -> Result<()> {
+    let args: Vec<&String> = config.entrypoint.iter().chain(&config.cmd).collect();
+    if !args.is_empty() {
+        doc.set_default("/process/args", json!(args))?;
+    }
+    if !config.entrypoint.is_empty() {
+        doc.set_stave("entrypoint", json!(config.entrypoint))?;
+    }
+    if !config.env.is_empty() {
+        let own = doc.env()?;
+        doc.set("/process/env", json!(config.env))?;
+        for text in own {
+            match text.split_once('=') {
+                Some((name, value)) => doc.put_env(name, value)?,
+                None => doc.put_env(&text, "")?,
+            }
+        }
+    }
+    if !config.working_dir.is_empty() {
+        let dir = config.working_dir.as_str();
+        let dir = if dir.starts_with('/') { dir.to_owned() } else { format!("/{dir}") };
+        doc.set_default("/process/cwd", dir)?;
+    }
+    if !config.volumes.is_empty() {
+        let paths: Vec<Value> = config.volumes.keys().map(|k| json!(k)).collect();
+        doc.set_default("/stave/v", doc::VERSION)?;
+        doc.set_default("/stave/volumes", paths)?;
+    }
+    if !config.stop_signal.is_empty() {
+        doc.set_default("/stave/v", doc::VERSION)?;
+        doc.set_default("/stave/stopSignal", config.stop_signal.as_str())?;
+    }
+    Ok(())
+}
+
+/// As docker: an ordinary user has no capability in force, and may gain those of the bounding set.
+fn user(config: &Execution, dirs: &[PathBuf], doc: &mut Doc) -> Result<()> {
+    let ids = launch::user::resolve(dirs, &config.user).with_context(|| format!("user {}", config.user))?;
+    doc.set("/process/user/uid", ids.uid)?;
+    doc.set("/process/user/gid", ids.gid)?;
+    if !ids.groups.is_empty() {
+        doc.set("/process/user/additionalGids", ids.groups)?;
+    }
+    if ids.uid != 0 {
+        doc.remove("/process/capabilities/effective");
+        doc.remove("/process/capabilities/permitted");
+    }
+    Ok(())
+}
+
+/// What is missing, as shell. tar knows no whiteouts, so a line says where it is only near.
+fn show(image: &Image, host: &Host) -> Result<String> {
+    let store = Store::new(&host.roots.root);
+    let mut out = String::new();
+    for plan in store.plan(image)? {
+        if let Some(dir) = plan.there {
+            writeln!(out, "# {} is there: {}", plan.diff_id, dir.display())?;
+            continue;
+        }
+        let dir = step::quote(&plan.alone.to_string_lossy());
+        let blob = step::quote(&store.blob(&plan.digest).to_string_lossy());
+        let read = match store.format(&plan.digest)? {
+            store::Format::Gzip => format!("gzip -dc {blob}"),
+            store::Format::Zstd => format!("zstd -dc {blob}"),
+            store::Format::Plain => format!("cat {blob}"),
+        };
+        writeln!(
+            out,
+            "mkdir -p {dir}; {read} | tar -x -C {dir} --numeric-owner --xattrs --xattrs-include='*'  # whiteouts become overlayfs' own"
+        )?;
+    }
+    Ok(out)
+}
