@@ -307,7 +307,12 @@ impl Doc {
 
     /// `process.user`.
     pub fn user(&self) -> Result<User, Error> {
-        Ok(self.read("/process/user")?.unwrap_or_default())
+        let user: User = self.read("/process/user")?.unwrap_or_default();
+        // To the kernel -1 means "as it is": root.
+        if user.uid == u32::MAX || user.gid == u32::MAX || user.additional_gids.contains(&u32::MAX) {
+            return Err(shape("/process/user", "4294967295 is no id"));
+        }
+        Ok(user)
     }
 
     /// `process.capabilities`; `None`: the caller's stay as they are.

@@ -38,6 +38,17 @@ pub struct Ids {
 
 /// `USER[:GROUP]`, each a name or a number. A number need not be in the file; then its group is 0.
 pub fn resolve(dirs: &[PathBuf], text: &str) -> Result<Ids> {
+    let ids = look_up(dirs, text)?;
+    if ids.uid > LAST || ids.groups.iter().chain([&ids.gid]).any(|g| *g > LAST) {
+        bail!("an id is at most {LAST}");
+    }
+    Ok(ids)
+}
+
+/// The highest id (docker's): beyond it some see a negative number, and the last means none.
+const LAST: u32 = i32::MAX as u32;
+
+fn look_up(dirs: &[PathBuf], text: &str) -> Result<Ids> {
     let (user, group) = match text.split_once(':') {
         Some((u, g)) => (u, Some(g)),
         None => (text, None),
