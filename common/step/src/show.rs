@@ -201,7 +201,10 @@ impl Act {
             Act::NoNewPrivs {} => "set no_new_privs".into(),
             Act::Chdir { path, .. } => format!("change directory to {}", p(path)),
             Act::DieWithParent {} => "die with the parent".into(),
-            Act::Exec { args, .. } => format!("exec {}", args.first().map_or("", |a| a)),
+            Act::Exec { args, .. } => match args.first() {
+                Some(name) => format!("exec {name}"),
+                None => "exec".into(),
+            },
         }
     }
 }
