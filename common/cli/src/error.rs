@@ -154,8 +154,15 @@ pub fn tool<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>
 fn parse_error<A: Parser>(name: &str, e: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = e.print();
-        return ExitCode::SUCCESS;
+        return match crate::print(&e.render().to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                if !quiet(&e) {
+                    say(name, &line(&e));
+                }
+                ExitCode::FAILURE
+            }
+        };
     }
     let text = e.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();

@@ -67,6 +67,18 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
+/// What in a document is passed over when its process is started (config.md, capabilities: a value
+/// that cannot be mapped is a warning).
+pub fn warnings(doc: &Doc) -> Result<Vec<String>> {
+    let caps = doc.capabilities()?.unwrap_or_default();
+    let all = [caps.bounding, caps.effective, caps.permitted, caps.inheritable, caps.ambient].concat();
+    let mut unknown: Vec<String> =
+        all.into_iter().filter(|c| !sys::cred::CAPABILITIES.contains(&c.as_str())).collect();
+    unknown.sort();
+    unknown.dedup();
+    Ok(unknown.into_iter().map(|c| format!("warning: there is no capability {c}")).collect())
+}
+
 /// v1: the child writes itself into each; v2 was done by the clone.
 pub fn join_cgroups(look: &Look) -> impl Iterator<Item = Act> + '_ {
     look.cgroups
