@@ -98,15 +98,21 @@ fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
         Some(overlay) => acts.push(overlay.clone()),
         None => acts.push(Act::BindSelf { path: root.clone() }),
     }
-    let mounts = doc.mounts()?;
-    for m in &mounts {
+    // What is made in /dev is made as soon as that is mounted: with the volumes in place the same
+    // path may lead, by a link of the image's, into a directory of the host's.
+    let mut terminal = doc.terminal();
+    for m in &doc.mounts()? {
         acts.extend(mount(root, m, look, doc.id()?));
+        // A /dev of the host's is left as it is.
+        if own_root && m.destination == "/dev" && !is_bind(m) {
+            acts.extend(dev(root));
+        }
+        if terminal && m.destination == "/dev/pts" {
+            acts.push(Act::Terminal { root: root.clone() });
+            terminal = false;
+        }
     }
-    // A /dev of the host's is left as it is.
-    if own_root && mounts.iter().any(|m| m.destination == "/dev" && !is_bind(m)) {
-        acts.extend(dev(root));
-    }
-    if doc.terminal() {
+    if terminal {
         acts.push(Act::Terminal { root: root.clone() });
     }
     for path in doc.strings("/linux/readonlyPaths")? {

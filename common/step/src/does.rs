@@ -98,6 +98,12 @@ impl Act {
                     let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
                 }
                 std::env::set_current_dir(path)?;
+                // Where a link led out of the root, the kernel knows no path to it.
+                std::env::current_dir().map_err(|e| Fail {
+                    errno: e.into(),
+                    why: Some("it lies outside the root".into()),
+                    status: None,
+                })?;
             }
             Act::DieWithParent {} => cred::die_with_parent()?,
             Act::Exec { args, env, fds } => return Err(exec::exec(args, env, *fds)),
