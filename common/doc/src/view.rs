@@ -3,7 +3,7 @@
 
 use crate::{Doc, Error, shape};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// An entry of `mounts`.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -30,6 +30,16 @@ pub struct Namespace {
     /// The namespace to join; absent: a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Keys that are not ours.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Namespace {
+    /// A new one.
+    pub fn new(kind: &str) -> Namespace {
+        Namespace { kind: kind.into(), path: None, extra: Map::new() }
+    }
 }
 
 /// `process.user`, numeric as the specification has it.

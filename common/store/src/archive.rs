@@ -65,6 +65,12 @@ impl Entry {
         Ok(self.header.mode()? & 0o7777)
     }
 
+    /// Major and minor number of a device.
+    pub fn device(&self) -> io::Result<(u32, u32)> {
+        let of = |number: io::Result<Option<u32>>| number.map(Option::unwrap_or_default);
+        Ok((of(self.header.device_major())?, of(self.header.device_minor())?))
+    }
+
     /// Modification time: seconds, nanoseconds.
     pub fn mtime(&self) -> io::Result<(i64, u32)> {
         match self.record("mtime") {

@@ -132,7 +132,7 @@ impl Store {
             let n = match input.read(&mut buf) {
                 Ok(0) => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                other => other.context("read the input")?,
+                other => other?,
             };
             writing.write_all(&buf[..n]).with_context(|| format!("write {}", writing.temp.display()))?;
         }

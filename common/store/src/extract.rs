@@ -134,11 +134,7 @@ impl Extractor<'_> {
         if kind.is_file() || kind.is_contiguous() {
             return self.file(parent, name, entry.size, data, &meta);
         }
-        // Read only for devices: others may have anything there.
-        let device = || -> std::io::Result<(u32, u32)> {
-            let (major, minor) = (entry.header.device_major()?, entry.header.device_minor()?);
-            Ok((major.unwrap_or_default(), minor.unwrap_or_default()))
-        };
+        let device = || entry.device().context("device numbers");
         let node = match kind {
             k if k.is_symlink() => Node::Symlink(&entry.link),
             k if k.is_character_special() => device().map(|(major, minor)| Node::Char(major, minor))?,
@@ -270,16 +266,30 @@ impl Extractor<'_> {
     /// What lower layers have at the name is hidden. What this layer itself has there stays
     /// (layer.md: whiteouts concern lower layers only), but a directory no longer shows a lower one.
     fn hide(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
-        match self.place(parent, name)? {
-            None => Ok(make::make(self.dir(parent)?, name, Node::Char(0, 0))?),
-            Some(old) if old.is_dir() => self.mark_opaque(parent, name),
-            Some(_) => Ok(()),
+        match self.whiteout_place(parent, name)? {
+            Place::Covered => Ok(()),
+            Place::Free => Ok(make::make(self.dir(parent)?, name, Node::Char(0, 0))?),
+            Place::Taken(old) if old.is_dir() => self.mark_opaque(parent, name),
+            Place::Taken(_) => Ok(()),
         }
     }
 
     fn opaque(&mut self, dir: &Path) -> Result<()> {
-        self.place(dir, OsStr::new("."))?;
-        self.mark_opaque(dir, OsStr::new("."))
+        match self.whiteout_place(dir, OsStr::new("."))? {
+            Place::Covered => Ok(()),
+            _ => self.mark_opaque(dir, OsStr::new(".")),
+        }
+    }
+
+    /// umoci writes whiteouts for all that was in a directory which became a file: that hides them
+    /// already.
+    fn whiteout_place(&mut self, parent: &Path, name: &OsStr) -> Result<Place> {
+        match self.place(parent, name) {
+            Ok(None) => Ok(Place::Free),
+            Ok(Some(old)) => Ok(Place::Taken(old)),
+            Err(e) if e.downcast_ref() == Some(&Errno(sys::ENOTDIR)) => Ok(Place::Covered),
+            Err(e) => Err(e),
+        }
     }
 
     fn mark_opaque(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
@@ -301,7 +311,7 @@ impl Extractor<'_> {
         for path in &self.bare {
             let Some(like) = self.in_lower(path, |_| true) else { continue };
             let stat = make::stat_fd(&like)?;
-            let xattrs = make::xattrs(&like)?;
+            let xattrs = make::xattrs(&like, this)?;
             let meta = Meta { owner: stat.owner, mode: stat.mode & 0o7777, mtime: stat.mtime, xattrs };
             let dir = self.tree.find_dir(path).with_context(|| format!("extract {}", path.display()))?;
             set(&dir, this, &meta, Kind::Dir, self.privileged)
@@ -318,6 +328,14 @@ impl Extractor<'_> {
         let alone = self.bare.is_empty() && !self.linked_lower;
         Ok(if alone { Made::Alone } else { Made::OnLower })
     }
+}
+
+/// Where a whiteout would be.
+enum Place {
+    Free,
+    Taken(Stat),
+    /// Below something of this layer that is no directory.
+    Covered,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -367,3 +385,7 @@ fn meta(entry: &Entry) -> Result<Meta> {
         .collect();
     Ok(Meta { owner: entry.owner()?, mode: entry.mode()?, mtime: entry.mtime()?, xattrs })
 }
+
+#[cfg(test)]
+#[path = "extract_tests.rs"]
+mod tests;

@@ -202,3 +202,7 @@ fn of_image(first: &str) -> bool {
     let fixed = ["blobs", "index.json", "oci-layout", "manifest.json", "repositories"];
     fixed.contains(&first) || (stem.len() == 64 && crate::digest::is_hex(stem))
 }
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;

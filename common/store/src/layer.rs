@@ -27,11 +27,6 @@ pub struct Plan {
     pub there: Option<PathBuf>,
 }
 
-/// Whether layers are unpacked as an ordinary user would: all files the caller's, no devices.
-pub fn extract_rootless() -> bool {
-    sys::cred::euid() != 0
-}
-
 impl Store {
     /// The layers of an image, lowest first.
     pub fn plan(&self, image: &Image) -> Result<Vec<Plan>> {
@@ -127,7 +122,7 @@ impl Store {
         std::thread::scope(|scope| {
             let reading = scope.spawn(move || pump(input, &send));
             let coming = Coming { receive, chunk: Vec::new(), at: 0 };
-            let made = extract(coming, dir, lower, !extract_rootless());
+            let made = extract(coming, dir, lower, sys::cred::euid() == 0);
             match reading.join().map_err(|_| anyhow!("the reading thread panicked"))? {
                 Err(e) => Err(e).context("read the blob"),
                 Ok(None) => made,

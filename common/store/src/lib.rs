@@ -18,6 +18,8 @@ mod ingest;
 mod layer;
 mod manifest;
 mod name;
+#[cfg(test)]
+mod testing;
 
 pub use blob::Temp;
 pub use compress::Format;
@@ -25,7 +27,7 @@ pub use digest::{Digest, Hasher};
 pub use find::{Found, Image};
 pub use gc::{Garbage, Held};
 pub use ingest::{Empty, Incoming, Input, Loaded, ingest};
-pub use layer::{Plan, extract_rootless};
+pub use layer::Plan;
 pub use manifest::{CONFIG, LAYER, LAYER_GZIP, MANIFEST, REF_NAME};
 pub use manifest::{Config, Descriptor, Execution, Index, Manifest, Platform, RootFs};
 pub use name::{nearest, normal};
@@ -70,12 +72,14 @@ impl Store {
         Ok(dir)
     }
 
-    /// Held while garbage is collected: nobody adds or unpacks.
-    pub fn alone(&self) -> Result<File> {
-        self.make().with_context(|| format!("make {}", self.path().display()))?;
-        let dir = File::open(self.path()).with_context(|| format!("open {}", self.path().display()))?;
+    /// Held while garbage is collected: nobody adds or unpacks. `None`: there is no store.
+    pub fn alone(&self) -> Result<Option<File>> {
+        let dir = match File::open(self.path()) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.with_context(|| format!("open {}", self.path().display()))?,
+        };
         sys::io::lock(&dir).with_context(|| format!("lock {}", self.path().display()))?;
-        Ok(dir)
+        Ok(Some(dir))
     }
 
     fn make(&self) -> std::io::Result<()> {

@@ -70,8 +70,9 @@ pub fn nearest(word: &str, names: &[String]) -> Vec<String> {
         .filter_map(|name| {
             let other = if whole { name.clone() } else { bare(name) };
             let far = distance(&wanted, &other);
-            let inside = other.contains(&bare(&wanted)) || wanted.contains(&bare(&other));
-            let near = far <= 1 + wanted.chars().count() / 4;
+            let within = |long: &str, short: &str| short.len() > 2 && long.contains(short);
+            let inside = within(&other, &bare(&wanted)) || within(&wanted, &bare(&other));
+            let near = far <= wanted.chars().count() / 3;
             if inside { Some((far.min(1), name)) } else { near.then_some((far, name)) }
         })
         .collect();
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn near() {
-        let names = ["busybox:latest", "busybox:1.36", "alpine:latest", "debian:12"].map(String::from);
+        let names = ["busybox:latest", "busybox:1.36", "alpine:latest", "debian:12", "x:1"].map(String::from);
         assert_eq!(nearest("busibox", &names), ["busybox:1.36", "busybox:latest"]);
         assert_eq!(nearest("alpin", &names), ["alpine:latest"]);
         assert_eq!(nearest("debian", &names), ["debian:12"]);

@@ -203,14 +203,14 @@ pub fn set_mtime(dir: impl AsFd, name: &OsStr, (seconds, nanoseconds): (i64, u32
 
 /// lsetxattr(2) of a name.
 pub fn set_xattr(dir: impl AsFd, name: &OsStr, key: &OsStr, value: &[u8]) -> Result<()> {
-    Ok(rx::lsetxattr(inroot::fd_path(dir).join(name), key, value, XattrFlags::empty())?)
+    Ok(rx::lsetxattr(inroot::fd_path(&dir).join(name), key, value, XattrFlags::empty())?)
 }
 
-/// The extended attributes of a directory by its handle.
-pub fn xattrs(dir: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let path = inroot::fd_path(dir).join(".");
+/// The extended attributes of a name.
+pub fn xattrs(dir: impl AsFd, name: &OsStr) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let path = inroot::fd_path(&dir).join(name);
     let mut names = Vec::with_capacity(64 << 10);
-    match rx::listxattr(&path, rustix::buffer::spare_capacity(&mut names)) {
+    match rx::llistxattr(&path, rustix::buffer::spare_capacity(&mut names)) {
         Ok(_) => {}
         Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(e) => return Err(e.into()),
@@ -218,7 +218,7 @@ pub fn xattrs(dir: impl AsFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut all = Vec::new();
     for name in names.split_inclusive(|b| *b == 0).filter_map(|n| CStr::from_bytes_with_nul(n).ok()) {
         let mut value = Vec::with_capacity(64 << 10);
-        rx::getxattr(&path, name, rustix::buffer::spare_capacity(&mut value))?;
+        rx::lgetxattr(&path, name, rustix::buffer::spare_capacity(&mut value))?;
         all.push((name.to_bytes().to_vec(), value));
     }
     Ok(all)

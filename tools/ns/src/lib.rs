@@ -59,14 +59,14 @@ impl cli::Stage for Ns {
         let Some(id) = doc.id()?.map(String::from) else { bail!("the document has no id") };
         let mut list = doc.namespaces()?;
         if list.is_empty() {
-            list.extend(PINNED.map(|k| Namespace { kind: k.into(), path: None }));
+            list.extend(PINNED.map(Namespace::new));
         }
         let network = self.network.map(|n| if n == Network::Host { Mode::Host } else { Mode::Private });
         for (kind, mode) in [("network", network), ("ipc", self.ipc), ("uts", self.uts), ("pid", self.pid)] {
             let there = list.iter().any(|n| n.kind == kind);
             match mode {
                 Some(Mode::Host) => list.retain(|n| n.kind != kind),
-                Some(Mode::Private) if !there => list.push(Namespace { kind: kind.into(), path: None }),
+                Some(Mode::Private) if !there => list.push(Namespace::new(kind)),
                 _ => {}
             }
         }

@@ -52,12 +52,19 @@ pub fn edit(image: Option<&str>, doc: &mut Doc, host: &Host) -> Result<()> {
     let config = &image.config.config;
     process(config, doc)?;
     let own_user = doc.get("/process/user").is_some();
+    let own_capabilities = doc.get("/process/capabilities").is_some();
     doc::isolate(doc)?;
     if own_user || config.user.is_empty() {
         return Ok(());
     }
     let dirs: Vec<PathBuf> = layers.iter().rev().map(|l| PathBuf::from(&l.dir)).collect();
-    user(config, &dirs, doc)
+    let uid = user(config, &dirs, doc)?;
+    // As docker: an ordinary user has none in force, and may gain those of the bounding set.
+    if uid != 0 && !own_capabilities {
+        doc.remove("/process/capabilities/effective");
+        doc.remove("/process/capabilities/permitted");
+    }
+    Ok(())
 }
 
 fn find(word: Option<&str>, doc: &Doc, store: &Store) -> Result<Image> {
@@ -106,19 +113,15 @@ fn process(config: &Execution, doc: &mut Doc) -> Result<()> {
     Ok(())
 }
 
-/// As docker: an ordinary user has no capability in force, and may gain those of the bounding set.
-fn user(config: &Execution, dirs: &[PathBuf], doc: &mut Doc) -> Result<()> {
+/// The image's user as numbers, by the files of its own root.
+fn user(config: &Execution, dirs: &[PathBuf], doc: &mut Doc) -> Result<u32> {
     let ids = launch::user::resolve(dirs, &config.user).with_context(|| format!("user {}", config.user))?;
     doc.set("/process/user/uid", ids.uid)?;
     doc.set("/process/user/gid", ids.gid)?;
     if !ids.groups.is_empty() {
         doc.set("/process/user/additionalGids", ids.groups)?;
     }
-    if ids.uid != 0 {
-        doc.remove("/process/capabilities/effective");
-        doc.remove("/process/capabilities/permitted");
-    }
-    Ok(())
+    Ok(ids.uid)
 }
 
 /// What is missing, as shell. tar knows no whiteouts, so a line says where it is only near.
@@ -143,4 +146,32 @@ fn show(image: &Image, host: &Host) -> Result<String> {
         )?;
     }
     Ok(out)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_document_says_stays() {
+        let config: Execution = serde_json::from_value(json!({
+            "Entrypoint": ["/run"], "Cmd": ["a"], "Env": ["PATH=/bin", "A=1"], "WorkingDir": "srv",
+            "Volumes": {"/data": {}}, "StopSignal": "SIGQUIT", "User": null,
+        }))
+        .unwrap();
+        let mut doc = Doc::default();
+        process(&config, &mut doc).unwrap();
+        assert_eq!(doc.args().unwrap(), ["/run", "a"]);
+        assert_eq!(doc.cwd(), "/srv");
+        assert_eq!(doc.get("/stave/volumes"), Some(&json!(["/data"])));
+        assert_eq!(doc.get("/stave/stopSignal"), Some(&json!("SIGQUIT")));
+        assert_eq!(doc.get("/stave/entrypoint"), Some(&json!(["/run"])));
+        let own = br#"{"process":{"args":["x"],"env":["A=2","B=3"],"cwd":"/"}}"#;
+        let mut doc = Doc::parse(own).unwrap();
+        process(&config, &mut doc).unwrap();
+        assert_eq!(doc.args().unwrap(), ["x"]);
+        assert_eq!(doc.env().unwrap(), ["PATH=/bin", "A=2", "B=3"]);
+        assert_eq!(doc.cwd(), "/");
+    }
 }
