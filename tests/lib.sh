@@ -213,7 +213,7 @@ busybox_tar() {
   (
     cd "$tree" || exit 1
     mkdir bin etc home proc sys dev srv var tmp root
-    chmod 1777 tmp && chmod 700 root && chown 33:34 srv
+    chmod 755 . && chmod 1777 tmp && chmod 700 root && chown 33:34 srv
     cp "$busybox" bin/busybox
     for applet in $(busybox --list); do
       [ "$applet" = busybox ] || ln -s busybox "bin/$applet"
