@@ -74,7 +74,7 @@ install: release completions
 	install -m 644 target/completions/*.fish $(sharedir)/fish/vendor_completions.d/
 
 bench: release
-	tests/deps.sh crun runc podman bubblewrap hyperfine jq busybox-static
+	tests/deps.sh crun runc podman bubblewrap jq busybox-static python3
 	PATH="$(release):$$PATH" tests/bench/run.sh
 
 clean:

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs every `$ ` line under EXAMPLES of every page, in order, one shell a page, and compares what
+# Runs every `$ ` line under EXAMPLES of every page and in README's code, in order, one shell a page, and compares what
 # the page shows of its output. Each page has roots of its own, an image `busybox` and an empty
 # working directory; afterwards nothing of it may be left. TAP: one test a page, or the pages named:
 #   tests/pages.sh [man/stave-new.1 ...]
 set -u
 man=$(cd "$(dirname "$0")/../man" && pwd) || exit 1
-[ $# -gt 0 ] || set -- "$man"/*.[17]
+[ $# -gt 0 ] || set -- "$man"/*.[17] "$man/../README.md"
 echo "1..$#"
 
 skip_all() {
@@ -53,6 +53,7 @@ script() {
     }
     /^\.SH / { examples = ($0 == ".SH EXAMPLES") }
     /^\.EE/ { close_example(); example = 0 }
+    /^```/ { close_example(); example = examples = !example; next }
     examples && example {
       gsub(/\\-/, "-"); gsub(/\\\(aq/, "\047"); gsub(/\\\(ga/, "`"); gsub(/\\\(ha/, "^")
       gsub(/\\\(ti/, "~"); gsub(/\\&/, ""); gsub(/\\e/, "\\")

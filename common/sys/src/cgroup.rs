@@ -26,6 +26,8 @@ impl Layout {
     /// Reads /proc/self/mountinfo.
     pub fn read() -> Result<Layout> {
         let mut layout = Layout::parse(&fs::read_to_string("/proc/self/mountinfo")?);
+        // One that is covered by another mount cannot be reached.
+        layout.all.retain(|h| mount::magic(&h.at) == Ok(if h.v2 { V2_MAGIC } else { V1_MAGIC }));
         for h in layout.all.iter_mut().filter(|h| h.v2) {
             let list = fs::read_to_string(h.at.join("cgroup.controllers")).unwrap_or_default();
             h.controllers = list.split_whitespace().map(String::from).collect();
@@ -70,6 +72,10 @@ impl Layout {
         self.v2().is_some() && self.all.iter().all(|h| h.v2)
     }
 }
+
+/// CGROUP_SUPER_MAGIC and CGROUP2_SUPER_MAGIC of linux/magic.h.
+const V1_MAGIC: i64 = 0x27_e0eb;
+const V2_MAGIC: i64 = 0x6367_7270;
 
 const CONTROLLERS: [&str; 13] = [
     "cpu",

@@ -204,7 +204,12 @@ pub fn is_mount(path: &Path) -> Result<Option<i64>> {
     if !st.stx_attributes.contains(rustix::fs::StatxAttributes::MOUNT_ROOT) {
         return Ok(None);
     }
-    Ok(Some(rustix::fs::statfs(path)?.f_type as i64))
+    magic(path).map(Some)
+}
+
+/// The kind of file system at a path (statfs(2), f_type).
+pub fn magic(path: &Path) -> Result<i64> {
+    Ok(rustix::fs::statfs(path)?.f_type as i64)
 }
 
 /// Takes away every mount stacked at `path`; none there is fine. Detached, so that a process

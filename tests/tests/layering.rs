@@ -1,0 +1,121 @@
+//! Who may import whom: the table of CONTRIBUTING.md, held against what cargo says.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// The common crates, lowest first, and what of ours each may import.
+const COMMON: [(&str, &[&str]); 7] = [
+    ("doc", &[]),
+    ("sys", &[]),
+    ("step", &["sys"]),
+    ("store", &["doc", "sys"]),
+    ("state", &["doc", "sys"]),
+    ("launch", &["doc", "sys", "step", "state"]),
+    ("cli", &["doc", "sys", "step", "state"]),
+];
+
+/// The only crates that may import stages.
+const FRONT_DOORS: [&str; 2] = ["stave-run", "tests"];
+
+/// What would make every tool slow to start, or belongs to one tool alone.
+const NOWHERE: [&str; 8] =
+    ["regex", "tokio", "async-std", "openssl-sys", "serde_yaml", "oci-spec", "rayon", "chrono"];
+
+fn metadata(more: &[&str]) -> Value {
+    let out = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--offline", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// Of each crate of ours: its path, and those dependencies that are ours too (for building, not
+/// for tests).
+fn ours() -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let value = metadata(&["--no-deps"]);
+    let packages = value["packages"].as_array().unwrap();
+    let names: BTreeSet<&str> = packages.iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let entry = |p: &Value| {
+        let list = p["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null());
+        let list = list.map(|d| d["name"].as_str().unwrap()).filter(|n| names.contains(n));
+        let path = p["manifest_path"].as_str().unwrap().to_owned();
+        (p["name"].as_str().unwrap().to_owned(), (path, list.map(String::from).collect()))
+    };
+    packages.iter().map(entry).collect()
+}
+
+#[test]
+fn common_crates_import_what_lies_below() {
+    let ours = ours();
+    for (name, allowed) in COMMON {
+        let (_, uses) = &ours[name];
+        let allowed: BTreeSet<String> = allowed.iter().map(|s| (*s).to_owned()).collect();
+        let more: Vec<_> = uses.difference(&allowed).collect();
+        assert!(more.is_empty(), "common/{name} imports {more:?}");
+    }
+    let known = ours.iter().filter(|(_, (path, _))| path.contains("/common/")).map(|(n, _)| n.as_str());
+    let table: BTreeSet<&str> = COMMON.iter().map(|(n, _)| *n).collect();
+    assert_eq!(known.collect::<BTreeSet<_>>(), table, "the table names every crate of common/");
+}
+
+#[test]
+fn a_stage_imports_no_other_stage() {
+    for (name, (path, uses)) in ours() {
+        let stages: Vec<_> = uses.iter().filter(|u| u.starts_with("stave-")).collect();
+        let may = FRONT_DOORS.contains(&name.as_str());
+        assert!(may || stages.is_empty(), "{name} imports {stages:?}");
+        let folder = path.rsplit('/').nth(1).unwrap();
+        if path.contains("/tools/") && folder != "stave" {
+            assert_eq!(name, format!("stave-{folder}"), "a tool is named as its folder");
+        }
+    }
+}
+
+#[test]
+fn nothing_heavy_is_linked() {
+    // What is built into the tools: the resolved graph without dev-dependencies of `tests`.
+    let platform = format!("--filter-platform={}-unknown-linux-gnu", std::env::consts::ARCH);
+    let value = metadata(&[&platform]);
+    let nodes = value["resolve"]["nodes"].as_array().unwrap();
+    let by_id: BTreeMap<&str, &Value> = nodes.iter().map(|n| (n["id"].as_str().unwrap(), n)).collect();
+    let name = |id: &str| {
+        let package = value["packages"].as_array().unwrap().iter().find(|p| p["id"] == id).unwrap();
+        package["name"].as_str().unwrap().to_owned()
+    };
+    let mut todo: Vec<&str> = by_id.keys().copied().filter(|id| name(id).starts_with("stave")).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = todo.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        for dep in by_id[id]["deps"].as_array().unwrap() {
+            let kinds = dep["dep_kinds"].as_array().unwrap();
+            if kinds.iter().any(|k| k["kind"].is_null()) {
+                todo.push(dep["pkg"].as_str().unwrap());
+            }
+        }
+    }
+    let linked: BTreeSet<String> = seen.iter().map(|id| name(id)).collect();
+    let heavy: Vec<_> = NOWHERE.iter().filter(|n| linked.contains(**n)).collect();
+    assert!(heavy.is_empty(), "{heavy:?}");
+    assert!(linked.contains("serde_json") && linked.len() > 20, "the graph was walked: {linked:?}");
+}
+
+#[test]
+fn unsafe_code_stands_in_sys_alone() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let manifest = std::fs::read_to_string(format!("{root}/Cargo.toml")).unwrap();
+    assert!(manifest.contains(r#"unsafe_code = "deny""#));
+    for (name, (path, _)) in ours() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("[lints]\nworkspace = true"), "{name} takes the workspace's lints");
+        let lib = path.replace("Cargo.toml", "src/lib.rs");
+        let Ok(source) = std::fs::read_to_string(lib) else { continue };
+        assert_eq!(source.contains("allow(unsafe_code)"), name == "sys", "{name}");
+    }
+}
