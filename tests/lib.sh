@@ -10,6 +10,7 @@ umask 022
 
 tap=0
 bad=0
+here=$(cd "$(dirname "$0")" && pwd)
 status='' out='' err=''
 
 # pass WHAT
@@ -121,6 +122,12 @@ soon() {
   done
 }
 
+# at COMMAND...: runs it at a terminal, led by the lines of stdin (terminal.py says which); what it
+# prints goes to the file `typed`, $out tells how it ended: `exit 0, cooked`.
+at() {
+  try python3 "$here/terminal.py" typed "$@"
+}
+
 # id_of NAME
 id_of() {
   basename "$(readlink "$STAVE_ROOT/names/$1")"
@@ -128,7 +135,7 @@ id_of() {
 
 # cgroups ID: the directories of a container, in every hierarchy; of all with *.
 cgroups() {
-  find /sys/fs/cgroup -mindepth 1 -maxdepth 4 -type d -path '*/stave/*' -name "$1" | sort
+  find /sys/fs/cgroup -mindepth 1 -maxdepth 4 -type d -path '*/stave/*' -name "$1" 2>/dev/null | sort
 }
 
 # cgroup ID FILE: what a file of its cgroup holds, in whichever hierarchy has it.
@@ -150,11 +157,11 @@ mounts() {
     }' /proc/self/mountinfo | sort
 }
 
-# snapshot: what containers leave on a machine. Two of them can be compared.
-# Directories are listed but for those that hold no container: store, layers, and the roots.
+# snapshot: what containers leave on a machine, and was not there when the script began. Two of
+# them can be compared.
 snapshot() {
-  echo 'mounts:' && mounts /
-  echo 'cgroups:' && cgroups '*'
+  echo 'mounts:' && mounts / | comm -13 "$T/mounts" -
+  echo 'cgroups:' && cgroups '*' | comm -13 "$T/cgroups" -
   echo 'links:' && ls /sys/class/net
   echo 'directories:' && for dir in "$STAVE_ROOT"/c "$STAVE_ROOT"/names "$STAVE_RUN"; do
     [ ! -d "$dir" ] || find "$dir" -mindepth 1 -maxdepth 2 ! -name 'ns'
@@ -190,6 +197,8 @@ fresh() {
   export STAVE_ROOT="$T/root" STAVE_RUN="$T/run"
   mkdir "$STAVE_ROOT" "$STAVE_RUN"
   cd "$T" || exit 1
+  mounts / >"$T/mounts"
+  cgroups '*' >"$T/cgroups"
 }
 
 # At the end of each script: whatever it made goes, and the plan is printed.

@@ -14,17 +14,15 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 command -v stave >/dev/null || { echo 'Bail out! there is no stave in PATH' && exit 1; }
 
-# State of the machine that a test must not change, in files below directory $1.
+# machine DIR: what a test must leave as it was, in files there: mounts and processes that have to
+# do with this run, and the cgroups of containers.
 machine() {
   mkdir -p "$1"
-  cut -d' ' -f5 /proc/self/mountinfo | sort >"$1/mounts"
-  for dir in /sys/fs/cgroup/stave/*/ /sys/fs/cgroup/*/stave/*/; do
-    [ ! -d "$dir" ] || echo "$dir"
-  done >"$1/cgroups"
-  for comm in /proc/[0-9]*/comm; do
-    name=$(cat "$comm" 2>/dev/null) || continue
-    case $name in stave*) echo "$name ${comm%/comm}" ;; esac
-  done | sort >"$1/processes"
+  cut -d' ' -f5 /proc/self/mountinfo | grep stave | sort >"$1/mounts"
+  find /sys/fs/cgroup -mindepth 1 -maxdepth 4 -type d -path '*/stave/*' 2>/dev/null | sort >"$1/cgroups"
+  for process in /proc/[0-9]*; do
+    ! grep -qs "=$work" "$process/environ" || echo "$process $(cat "$process/comm")"
+  done 2>/dev/null | grep ' stave' >"$1/processes"
 }
 
 # Runs script $1 in its namespaces with directory $2 for its files; stdout and stderr are TAP.
@@ -45,7 +43,7 @@ alone() {
 machine "$work/before"
 
 # Prepared once: the busybox image that most scripts use.
-mkdir "$work/prepared"
+chmod 711 "$work" && mkdir "$work/prepared"
 TMPDIR=$work sh -c '. "$0" && prepare "$1"' "$here/lib.sh" "$work/prepared" | grep '^#'
 export STAVE_PREPARED="$work/prepared"
 
@@ -69,7 +67,7 @@ for script in "$here"/pipelines/[0-9]*.sh; do
     case $name in *"$word"*) wanted=0 ;; esac
   done
   [ "$wanted" = 0 ] || continue
-  mkdir "$work/$name"
+  mkdir -m 711 "$work/$name"
   began=$(date +%s)
   alone "$script" "$work/$name" >"$work/tap" 2>&1 </dev/null
   status=$?

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Your own machine, copy-on-write, stage by stage: what each leaves can be seen with plain tools.
 # No image is needed.
+# shellcheck disable=SC2016 # quoted for the shell inside
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
@@ -46,7 +47,6 @@ fi
 is 'and the limit of tasks' "$(cgroup "$id" pids.max)" 50
 
 # spawn: a process in all of it.
-# shellcheck disable=SC2016 # for the shell inside
 try sh -c 'stave spawn -- sh -c "hostname; echo pid \$\$; echo changed >/etc/hostname; cat /etc/hostname" <doc4'
 is 'spawn runs the command inside' "$out" 'cask
 pid 1

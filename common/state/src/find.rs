@@ -88,14 +88,14 @@ pub fn read(roots: &Roots, id: &str) -> Result<Doc> {
     Doc::parse(&text).with_context(|| format!("read {}", path.display()))
 }
 
-/// The container's lock, on its directory: a file would be renamed over. Blocks; `None`: the
-/// container went away meanwhile, or was never there.
-pub fn lock(roots: &Roots, id: &str) -> Result<Option<File>> {
+/// The container's lock, on its directory: a file would be renamed over. Blocks. Post-condition: the
+/// container is still there.
+pub fn lock(roots: &Roots, id: &str) -> Result<File> {
     let path = roots.bundle(id);
-    let dir = match File::open(&path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.with_context(|| format!("open {}", path.display()))?,
-    };
+    let dir = File::open(&path).with_context(|| format!("open {}", path.display()))?;
     sys::io::lock(&dir).with_context(|| format!("lock {}", path.display()))?;
-    Ok(path.exists().then_some(dir))
+    if !path.exists() {
+        bail!("container {id} was taken away meanwhile");
+    }
+    Ok(dir)
 }

@@ -3,7 +3,7 @@
 use crate::{Act, Done, Fail, exec};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::inroot::{self, fd_path};
 use sys::{Errno, cgroup, cred, io, mount, ns, process, tty};
 
@@ -30,10 +30,10 @@ impl Act {
                     return Ok(Done::WasSo);
                 }
                 if let (Some(top), false) = (lower.first(), work.join("work").exists()) {
-                    like(upper, top)?;
+                    like(upper, top).map_err(|e| missing(lower, e.errno))?;
                 }
                 let overlay = mount::Overlay { lower, upper: Some((upper, work)), volatile: *volatile };
-                overlay.mount(at)?;
+                overlay.mount(at).map_err(|e| missing(lower, e))?;
             }
             Act::Mount { root, to, source, kind, options } => {
                 mount_in(root, to, source, kind.as_deref(), options)?;
@@ -77,7 +77,9 @@ impl Act {
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
             Act::Rlimit { kind, soft, hard } => cred::set_rlimit(kind, *soft, *hard)?,
-            Act::Umask { mask } => cred::set_umask(*mask),
+            Act::Umask { mask } => {
+                cred::set_umask(*mask);
+            }
             Act::Bound { capabilities } => cred::bound(cred::mask(capabilities))?,
             Act::User { uid, gid, groups } => {
                 cred::keep_caps(true)?;
@@ -246,6 +248,12 @@ fn name(link: &Path, target: &str) -> Result<Done> {
         }
         Err(e) => Err(e.into()),
     }
+}
+
+/// The kernel does not say which of the directories it could not find.
+fn missing(lower: &[PathBuf], errno: Errno) -> Fail {
+    let gone = lower.iter().find(|d| !d.is_dir()).filter(|_| errno == Errno(sys::ENOENT));
+    Fail { errno, why: gone.map(|d| format!("its layer {} is not there", d.display())), status: None }
 }
 
 fn like(path: &Path, other: &Path) -> Result<()> {

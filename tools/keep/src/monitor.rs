@@ -12,14 +12,7 @@ use step::Watch;
 use sys::{io, process};
 
 /// The monitor's whole life. `lock` holds the container against others until it has started.
-pub fn live(
-    doc: &Doc,
-    host: &Host,
-    id: &str,
-    driver: &mut Driver,
-    lock: Option<File>,
-    tell: OwnedFd,
-) -> Result<()> {
+pub fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, lock: File, tell: OwnedFd) -> Result<()> {
     process::setsid()?;
     let begun = begin(doc, host, id, driver);
     drop(lock);
