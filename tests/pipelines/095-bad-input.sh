@@ -52,7 +52,7 @@ refuses 'ns: namespaces that are a number' 1 '^stave-ns: .*namespaces' \
   with '{"linux":{"namespaces":7}}' stave ns
 refuses 'spawn: the same' 125 '^stave-spawn: .*namespaces' \
   with '{"process":{"args":["true"]},"linux":{"namespaces":7}}' stave spawn
-refuses 'spawn: no command' 127 '^stave-spawn: .*no command' with '{"root":{"path":"/"}}' stave spawn
+refuses 'spawn: no command' 125 '^stave-spawn: .*no command' with '{"root":{"path":"/"}}' stave spawn
 refuses 'spawn: args that are text' 125 '^stave-spawn: .*args' with '{"process":{"args":"true"}}' stave spawn
 refuses 'spawn: an unknown namespace' 125 'moon' \
   with '{"linux":{"namespaces":[{"type":"moon"}]},"process":{"args":["true"]}}' stave spawn
