@@ -143,7 +143,7 @@ is "the umask of the caller is not the container's" "$out" '0022
 4'
 
 # A root that means ill: its links lead out, and nothing may follow them.
-mkdir outside evil volume
+mkdir outside evil volume devices
 cp -a "$B/." evil
 up=../../../../../../../../..
 rmdir evil/dev evil/sys
@@ -163,8 +163,8 @@ done
 try stave run --rm --rootfs "$T/evil" -v "$T/volume:/data" true
 is 'nothing was made outside of it' "$(ls -la "$T/outside" /etc)" "$before"
 is 'nor in a volume' "$(ls -A volume)" ''
-try stave run --rm --rootfs "$B" -v "$T/volume:/dev" true
-is 'a volume on /dev gets no devices' "$(find volume -type c -o -type l)" ''
+try stave run --rm --rootfs "$B" -v "$T/devices:/dev" true
+is 'a volume on /dev gets no devices' "$(find devices -type c -o -type l)" ''
 rm -rf evil/etc
 mkdir outside/etc
 echo 'planted:x:55:55::/:' >outside/etc/passwd
