@@ -14,6 +14,7 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
 
     for n in namespaces.iter().filter(|n| n.kind == "pid") {
         if let Some(path) = &n.path {
+            steps.push(Step::parent(Act::Hide {}));
             steps.push(Step::parent(Act::Setns { kind: "pid".into(), path: path.into() }));
         }
     }

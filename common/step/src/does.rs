@@ -93,6 +93,7 @@ impl Act {
                 ambient: cred::mask(ambient),
             })?,
             Act::NoNewPrivs {} => cred::no_new_privs()?,
+            Act::Hide {} => cred::set_dumpable(false)?,
             Act::Chdir { path, make } => {
                 if *make && !path.exists() {
                     let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);

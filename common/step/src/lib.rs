@@ -123,6 +123,9 @@ pub enum Act {
     Caps { effective: Vec<String>, permitted: Vec<String>, inheritable: Vec<String>, ambient: Vec<String> },
     /// PR_SET_NO_NEW_PRIVS.
     NoNewPrivs {},
+    /// PR_SET_DUMPABLE off until exec: to those it joins, /proc shows nothing of this process; by
+    /// its `exe` they could write to the program on the host (CVE-2019-5736).
+    Hide {},
     /// chdir(2); made where missing if `make`.
     Chdir { path: PathBuf, make: bool },
     /// PR_SET_PDEATHSIG.
