@@ -58,6 +58,7 @@ stave new --rootfs "$B" u | jq -c '.process.user.uid = 4294967295 | .process.arg
 try sh -c 'stave spawn <doc'
 is 'user -1 in a document' "$status $out" '125 '
 like 'and it is said' "$err" 'process.user: 4294967295 is no id'
+stave rm u >/dev/null
 
 # While exec enters, nothing of it shows in the container's /proc: by its exe link the program on
 # the host could be opened, and written to once it has ended.
@@ -74,3 +75,34 @@ soon test -e seen/ready
 for _ in $(seq 60); do stave exec spy true; done
 is 'what a container sees of exec' "$(cat seen/exe 2>/dev/null)" ''
 stave rm -f spy >/dev/null
+
+# A start that waits for something hears signals; what is no namespace is said.
+mkfifo fifo
+stave new --rootfs "$B" slow | jq -c --arg at "$T/fifo" '.process.args = ["true"] |
+  .linux.namespaces |= map(if .type == "uts" then .path = $at else . end)' >doc
+try sh -c 'timeout 10 stave spawn <doc'
+like 'a FIFO as namespace' "$status $err" '^125 stave-spawn: join the uts namespace .*/fifo: '
+stave rm slow >/dev/null
+
+# Only what a namespace holds is written.
+for key in vm.swappiness kernel.core_pattern kernel.panic; do
+  stave new --rootfs "$B" sys | jq -c --arg k "$key" '.process.args = ["true"] | .linux.sysctl[$k] = "1"' >doc
+  try sh -c 'stave spawn <doc'
+  like "sysctl $key" "$status $err" "^125 stave-spawn: sysctl $key: it belongs to the machine"
+  stave rm sys >/dev/null
+done
+is 'sysctl of the network namespace' "$(stave new --rootfs "$B" | jq -c '.linux.sysctl["net.ipv4.ip_forward"] = "1" |
+  .process.args = ["cat", "/proc/sys/net/ipv4/ip_forward"]' | stave spawn --rm)" 1
+
+# A name like an id, a name that was changed.
+a=$(stave new | jq -r .stave.id)
+b=$(stave new "$a" | jq -r .stave.id)
+stave rm "$a" >/dev/null
+is 'the id is meant before the name' "$(ls "$STAVE_ROOT/c")" "$b"
+stave rm "$b" >/dev/null
+stave new n1 | jq -c '.stave.name = "n2"' | stave limit >doc
+stave rm "$(jq -r .stave.id doc)" >/dev/null
+is 'both names are gone' "$(ls "$STAVE_ROOT/names")" ''
+stave new one >doc
+refuses 'another name for a container' 1 'the container .* is there already, as one' sh -c 'stave new two - <doc'
+stave rm one >/dev/null

@@ -49,11 +49,9 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
     let roots = &host.roots;
     let bundle = roots.bundle(id);
     let mut acts = vec![Act::Bundle { path: bundle.clone() }];
-    let names = match doc {
-        Some(doc) => doc.name().ok().flatten().map(|n| roots.name(n)).into_iter().collect(),
-        None => state::names_of(roots, id),
-    };
-    acts.extend(names.into_iter().map(|link| Act::Name { link, target: Roots::name_target(id) }));
+    // Also names that the document has no more.
+    let names = state::names_of(roots, id).into_iter();
+    acts.extend(names.map(|link| Act::Name { link, target: Roots::name_target(id) }));
     acts.push(Act::Bundle { path: roots.run_of(id) });
     for kind in ["network", "uts", "ipc"] {
         acts.push(Act::Pin { kind: kind.into(), at: roots.pin(id, kind) });

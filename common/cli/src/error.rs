@@ -113,8 +113,8 @@ pub fn status(e: &anyhow::Error, broken: u8) -> u8 {
     if e.is::<Usage>() {
         return 2;
     }
-    if e.is::<Stopped>() {
-        return 1;
+    if let Some(stopped) = e.downcast_ref::<Stopped>() {
+        return stopped.signal.map_or(1, |n| 128 + n as u8);
     }
     e.downcast_ref::<Fault>().and_then(|f| f.fail.status).unwrap_or(broken)
 }

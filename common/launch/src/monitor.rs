@@ -71,7 +71,7 @@ pub fn foreground(how: Foreground, began: impl FnOnce(&Child) -> Result<()>) -> 
         || File::options().read(true).write(true).open("/dev/tty").context("open the terminal /dev/tty");
     let tty = how.terminal.then(tty).transpose()?;
     let mut signals = signals()?;
-    let child = start(how.steps, how.stdio, how.watch)?;
+    let child = start(how.steps, how.stdio, &mut signals, how.watch)?;
     let terminal = began(&child).and_then(|()| tty.map(|t| Terminal::enter(t, how.input)).transpose());
     match terminal {
         Ok(terminal) => until_exit(&child, &mut signals, terminal.as_ref()),

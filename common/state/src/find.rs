@@ -29,13 +29,14 @@ pub fn find(roots: &Roots, word: &str) -> Result<String> {
     if !doc::is_name(word) {
         bail!("no container {word}");
     }
+    // A whole id before a name: another container may be named like it.
+    if roots.bundle(word).is_dir() {
+        return Ok(word.to_owned());
+    }
     if let Ok(target) = fs::read_link(roots.name(word))
         && let Some(id) = target.file_name()
     {
         return Ok(id.to_string_lossy().into_owned());
-    }
-    if roots.bundle(word).is_dir() {
-        return Ok(word.to_owned());
     }
     let ids = ids(roots)?;
     let matches: Vec<&String> = ids.iter().filter(|id| id.starts_with(word)).collect();

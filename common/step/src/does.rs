@@ -21,6 +21,7 @@ impl Act {
             Act::Write { path, text } => {
                 fs::File::options()
                     .write(true)
+                    .custom_flags(sys::O_NONBLOCK)
                     .open(path)
                     .and_then(|mut f| std::io::Write::write_all(&mut f, text.as_bytes()))?;
             }

@@ -202,9 +202,12 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Whoever looked on said quit.
-#[derive(Clone, Copy, Debug)]
-pub struct Stopped;
+/// Whoever looked on said quit, or a signal did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stopped {
+    /// The signal's number, where it was one.
+    pub signal: Option<i32>,
+}
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

@@ -62,7 +62,7 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     let null = File::options().read(true).write(true).open("/dev/null").context("open /dev/null")?;
     let steps = launch::init(doc, &Look::now(doc, host)?)?;
     let ((out, out_w), (err, err_w)) = (io::pipe()?, io::pipe()?);
-    let signals = launch::signals()?;
+    let mut signals = launch::signals()?;
     let streams = if doc.terminal() {
         [None, None, None]
     } else {
@@ -70,7 +70,7 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     };
     driver.expect(steps.len());
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(driver) } else { None };
-    let mut child = launch::start(&steps, streams, watch)?;
+    let mut child = launch::start(&steps, streams, &mut signals, watch)?;
     let record = Record::new(&host.roots, id, child.pid);
     if let Err(e) = launch::save(&host.roots, &record) {
         let _ = process::signal(&child.pidfd, process::KILL);
