@@ -17,7 +17,7 @@ id
 env | sort
 # ids, device numbers and peer groups differ from mount to mount
 awk '{ $1 = $2 = $3 = ""; gsub(/:[0-9]+/, ":N", $7); gsub(/:[0-9]+/, ":N", $8); print }' /proc/self/mountinfo
-grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Sig|Umask)' /proc/self/status
+grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Sig(Pnd|Blk|Ign|Cgt)|Umask)' /proc/self/status
 for ns in cgroup ipc mnt net pid time user uts; do readlink /proc/self/ns/$ns; done
 cat /proc/self/cgroup
 for file in memory.limit_in_bytes memory.max cpu.cfs_quota_us cpu.max pids.max devices.list; do
