@@ -100,13 +100,13 @@ fn listen(
     let mut master = None;
     loop {
         // A child that waits for something must not make its parent deaf.
-        if sys::io::poll(&[(socket.as_fd(), false), (signals.as_fd(), false)], -1)?.get(1) == Some(&true)
-            && let Some((number, _)) = signals.waiting()?
+        let ready = sys::io::poll(&[(socket.as_fd(), false), (signals.as_fd(), false)], -1)?;
+        if let (Some(true), Some((number, _))) = (ready.get(1), signals.waiting()?)
             && ENDING.contains(&number)
         {
             return Err(Stopped { signal: Some(number) }.into());
         }
-        if !sys::io::poll(&[(socket.as_fd(), false)], 0)?.first().is_some_and(|ready| *ready) {
+        if ready.first() != Some(&true) {
             continue;
         }
         let (message, fd) = sys::io::recv(socket).map_err(|_| lost())?;
