@@ -14,7 +14,7 @@ pub mod user;
 
 pub use enter::{Enter, enter};
 pub use look::{Look, overlay};
-pub use monitor::{Foreground, exit_record, foreground, save, signals};
+pub use monitor::{Foreground, foreground, save, save_end, signals};
 pub use parent::{Child, Stdio, start};
 pub use plan::{init, warnings};
 pub use show::show;

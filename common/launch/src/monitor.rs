@@ -50,6 +50,19 @@ pub fn save(roots: &Roots, record: &Record) -> Result<()> {
     Ok(())
 }
 
+/// Writes down how a run has ended: if the container is still there, and it is still this run that
+/// its record tells of.
+pub fn save_end(roots: &Roots, mut record: Record, exit: process::Exit) -> Result<()> {
+    record.stave.exit = Some(exit_record(exit));
+    let Ok(_lock) = state::lock(roots, &record.id) else { return Ok(()) };
+    match Record::read(roots, &record.id) {
+        Ok(Some(last)) if last.pid == record.pid && last.stave.started == record.stave.started => {
+            save(roots, &record)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A process in the foreground of the caller.
 pub struct Foreground<'a> {
     /// The steps, with their `Clone`.
@@ -144,7 +157,7 @@ fn drain(master: &OwnedFd, to: &File) {
 }
 
 /// The end as the record holds it.
-pub fn exit_record(exit: process::Exit) -> Exit {
+fn exit_record(exit: process::Exit) -> Exit {
     let signal = match exit {
         process::Exit::Signal(s) => Some(s),
         process::Exit::Code(_) => None,

@@ -121,6 +121,9 @@ fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     let root = &look.root;
     let own_root = root != Path::new("/");
     let how = doc.get("/linux/rootfsPropagation").and_then(|v| v.as_str()).unwrap_or("rslave");
+    if how.ends_with("shared") {
+        bail!("rootfsPropagation {how}: what is mounted in the container would be mounted outside too");
+    }
     let mut acts = vec![Act::Propagate { at: "/".into(), how: how.into() }];
     // Where no stage could leave the root mounted, it is mounted here, for this process alone.
     match &look.overlay {

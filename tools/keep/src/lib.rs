@@ -51,8 +51,17 @@ fn lead(words: &Words, doc: &mut Doc, host: &Host) -> Result<u8> {
     let mut driver = Driver::new("keep", &words.drive)?;
     driver.run(&steps)?;
     detach(doc, host, &mut driver)?;
-    cli::print(&format!("{id}\n"))?;
-    Ok(0)
+    tell(&id)
+}
+
+/// Prints the id of a container that runs now; where that cannot be done, it is named all the same.
+pub fn tell(id: &str) -> Result<u8> {
+    match cli::print(&format!("{id}\n")) {
+        Ok(()) => Ok(0),
+        Err(e) => {
+            Err(cli::fail_with(1, format!("{}; it runs: {id}", cli::line(&e).trim_start_matches(": "))))
+        }
+    }
 }
 
 /// The launch as shell, in the background.

@@ -40,8 +40,7 @@ pub fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, lock: File, t
     if doc.stave_flag("rm") {
         return bundle::remove(id, host);
     }
-    begun.record.stave.exit = Some(launch::exit_record(exit));
-    launch::save(&host.roots, &begun.record)
+    launch::save_end(&host.roots, begun.record, exit)
 }
 
 /// A container that runs, and what its monitor holds.

@@ -69,13 +69,6 @@ fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
             sys::process::signal(&fd, 9)?;
             sys::process::ended(&fd, 10_000)?;
         }
-        // Its parent may still be writing the end down.
-        for _ in 0..200 {
-            if record.monitor().is_none_or(|p| p == sys::process::pid()) {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
     }
     bundle::remove(&id, host)
 }

@@ -86,7 +86,7 @@ pub fn run(mut words: Words) -> Result<u8> {
     let mut driver = Driver::new("run", &words.drive)?;
     driver.run(&steps)?;
     let result = if words.detach {
-        stave_keep::detach(&doc, &host, &mut driver).and_then(|()| cli::print(&format!("{id}\n"))).map(|()| 0)
+        stave_keep::detach(&doc, &host, &mut driver).and_then(|()| stave_keep::tell(&id))
     } else {
         stave_spawn::foreground(&doc, &host, &mut driver, words.interactive)
     };

@@ -115,9 +115,8 @@ fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> R
         drop(lock);
         Ok(())
     })?;
-    if let (Some(mut record), false) = (record, doc.stave_flag("rm")) {
-        record.stave.exit = Some(launch::exit_record(exit));
-        launch::save(&host.roots, &record)?;
+    if let (Some(record), false) = (record, doc.stave_flag("rm")) {
+        launch::save_end(&host.roots, record, exit)?;
     }
     Ok(exit.status() as u8)
 }
