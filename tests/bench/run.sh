@@ -13,6 +13,7 @@ end() {
   rm -rf --one-file-system "$work"
 }
 trap end EXIT
+cc -O2 -Wall -o "$work/pair" pair.c
 mkdir -p "$work/bb/bin" "$work/bb/etc" "$work/bb/tmp" "$work/bb/root" "$work/bb/proc" "$work/bb/sys" "$work/bb/dev"
 cp /bin/busybox "$work/bb/bin/"
 for a in $(/bin/busybox --list); do [ "$a" = busybox ] || ln -s busybox "$work/bb/bin/$a"; done
@@ -38,7 +39,7 @@ bundle() { # DIR ARGS: for runc and crun, with runc's own default isolation
 echo "$(uname -r), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg); ms: ours min median, theirs min median, ratio"
 pair() { # TITLE OURS THEIRS
   echo "$1"
-  ./pair.py -n "$runs" --ns "$work/ns" "$2" "$3" || echo "  not measured"
+  "$work/pair" -n "$runs" -m "$work/ns" "$2" "$3" || echo "  not measured"
 }
 run="stave-run --rm busybox true"
 printf '%s\n' 'stave unpack busybox | stave new - | stave mount --volatile | stave ns | stave limit -m 64M | stave spawn --rm -- true' >"$work/pipe.sh"

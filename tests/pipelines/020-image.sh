@@ -59,7 +59,7 @@ is 'a layout gives the name, its reference the tag' "$(stave load oci | jq -r '.
 stave unpack oci:bb >doc
 is 'command' "$(jq -c .process.args doc)" '["cat","/etc/group"]'
 is 'working directory' "$(jq -r .process.cwd doc)" /srv
-is 'user, and group from its passwd' "$(jq -c '.process.user | [.uid, .gid, .additionalGids]' doc)" '[33,34,[101]]'
+is 'user, and group from its passwd' "$(jq -c '.process.user | [.uid, .gid, .additionalGids]' doc)" '[33,34,[34,101]]'
 like 'environment' "$(jq -r '.process.env[]' doc)" '^GREETING=hello$'
 
 # Lies. Each is told in one line, and the store holds nothing of it.

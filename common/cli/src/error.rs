@@ -137,7 +137,7 @@ pub fn tool<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>
     }
     let args = match A::try_parse() {
         Ok(args) => args,
-        Err(e) => return parse_error(name, &e),
+        Err(e) => return parse_error::<A>(name, &e),
     };
     match run(args) {
         Ok(status) => ExitCode::from(status),
@@ -151,7 +151,7 @@ pub fn tool<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>
 }
 
 /// clap's errors as one line; help and version as they are.
-fn parse_error(name: &str, e: &clap::Error) -> ExitCode {
+fn parse_error<A: Parser>(name: &str, e: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let _ = e.print();
@@ -162,5 +162,27 @@ fn parse_error(name: &str, e: &clap::Error) -> ExitCode {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let words: Vec<&str> = first.split_whitespace().collect();
     say(name, &format!("{} (see stave-{name} --help)", words.join(" ")));
+    if let Some(id) = waiting::<A>() {
+        say(name, &format!("left: stave rm {id}"));
+    }
     ExitCode::from(2)
+}
+
+/// The container whose document waits on stdin: of a tool that reads one where none is named, and
+/// only off a pipe.
+fn waiting<A: Parser>() -> Option<String> {
+    use std::os::fd::AsFd;
+    let command = A::command();
+    if !command.get_arguments().any(|a| a.get_id() == "container" && !a.is_required_set()) {
+        return None;
+    }
+    let matches = command.ignore_errors(true).try_get_matches().ok()?;
+    let named = matches.try_get_one::<String>("container").ok().flatten().is_some();
+    if named || !sys::io::kind(std::io::stdin().as_fd()).ok()?.is_fifo() {
+        return None;
+    }
+    let doc = crate::input::document().ok()?;
+    let id = doc.id().ok()??.to_owned();
+    let roots = state::Roots::from_env().ok()?;
+    roots.bundle(&id).is_dir().then_some(id)
 }

@@ -76,39 +76,47 @@ pub fn filter<S: Stage>() -> ExitCode {
 
 fn run<S: Stage>(words: &Filter<S>, changes: bool) -> Result<u8> {
     let host = Host::gather()?;
-    let (mut doc, operand) = match &words.container {
-        Some(word) => (state::read(&host.roots, &state::find(&host.roots, word)?)?, true),
-        None => (input::document()?, false),
+    // A container that is named is held before its document is read, so that no change is lost.
+    let (mut doc, lock) = match &words.container {
+        Some(word) => {
+            let id = state::find(&host.roots, word)?;
+            let lock = state::lock(&host.roots, &id)?;
+            (state::read(&host.roots, &id)?, lock)
+        }
+        None => (input::document()?, None),
     };
+    let operand = words.container.is_some();
     if words.undo {
         return undo::<S>(words, &doc, &host, operand);
     }
     // A document that reaches a kernel stage without an id gets one there.
     let born = bundle::identify(&mut doc)?;
-    words.stage.edit(&mut doc, &host)?;
-    let mut steps = bundle::steps(&doc, &host, true)?;
-    steps.extend(S::plan(&doc, &host)?);
-    if words.drive.dry_run > 0 {
-        output::print(&show(&steps))?;
-        return Ok(0);
-    }
     let id = doc.id()?.context("the document has no id")?.to_owned();
     let held = !born && host.roots.bundle(&id).is_dir();
-    // A new id is known to nobody else yet; an old one is held against the others.
-    let _lock = if held { state::lock(&host.roots, &id)? } else { None };
-    let left = |e: anyhow::Error| if held && !operand { error::left(S::NAME, &id, &e, 1) } else { e };
+    // A new id is known to nobody else yet.
+    let lock = if held && !operand { state::lock(&host.roots, &id)? } else { lock };
+    let result = act(words, changes, &mut doc, &host);
+    drop(lock);
+    result.map_err(|e| if held && !operand { error::left(S::NAME, &id, &e, 1) } else { e })
+}
+
+/// Edits, plans, does and hands on.
+fn act<S: Stage>(words: &Filter<S>, changes: bool, doc: &mut Doc, host: &Host) -> Result<u8> {
+    words.stage.edit(doc, host)?;
+    let mut steps = bundle::steps(doc, host, true)?;
+    steps.extend(S::plan(doc, host)?);
+    if words.drive.dry_run > 0 {
+        return output::print(&show(&steps)).map(|()| 0);
+    }
     let mut driver = Driver::new(S::NAME, &words.drive)?;
-    let made = driver.run(&steps).map_err(left)?;
-    if operand && changes {
-        return Ok(0);
+    let made = driver.run(&steps)?;
+    match (words.container.is_some(), changes) {
+        (true, true) => Ok(0),
+        (true, false) => output::print(&S::view(doc, host)?).map(|()| 0),
+        (false, _) => output::print_doc(doc)
+            .map(|()| 0)
+            .inspect_err(|_| crate::drive::roll_back(S::NAME, &steps, &made)),
     }
-    if operand {
-        return output::print(&S::view(&doc, &host)?).map(|()| 0);
-    }
-    output::print_doc(&doc).map(|()| 0).map_err(|e| {
-        crate::drive::roll_back(S::NAME, &steps, &made);
-        left(e)
-    })
 }
 
 /// The steps as shell; those of the other side are shown as what they are.

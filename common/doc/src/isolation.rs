@@ -47,6 +47,7 @@ pub fn isolate(doc: &mut Doc) -> Result<(), Error> {
     let caps = json!(DEFAULT_CAPABILITIES);
     doc.set_default("/process/terminal", false)?;
     doc.set_default("/process/user", json!({"uid": 0, "gid": 0}))?;
+    doc.set_default("/process/user/umask", 0o022)?;
     doc.set_default(
         "/process/env",
         json!(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]),

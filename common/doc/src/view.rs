@@ -254,6 +254,11 @@ impl Doc {
     /// The limits that have a step.
     pub fn resources(&self) -> Result<Resources, Error> {
         let at = |key: &str| format!("/linux/resources/{key}");
+        for pointer in ["/linux/resources".into(), at("memory"), at("cpu"), at("pids")] {
+            if self.get(&pointer).is_some_and(|v| !v.is_object()) {
+                return Err(shape(&pointer, "not an object"));
+            }
+        }
         Ok(Resources {
             memory: self.read(&at("memory/limit"))?,
             swap: self.read(&at("memory/swap"))?,
@@ -302,7 +307,12 @@ impl Doc {
 
     /// `process.user`.
     pub fn user(&self) -> Result<User, Error> {
-        Ok(self.read("/process/user")?.unwrap_or_default())
+        let user: User = self.read("/process/user")?.unwrap_or_default();
+        // To the kernel -1 means "as it is": root.
+        if user.uid == u32::MAX || user.gid == u32::MAX || user.additional_gids.contains(&u32::MAX) {
+            return Err(shape("/process/user", "4294967295 is no id"));
+        }
+        Ok(user)
     }
 
     /// `process.capabilities`; `None`: the caller's stay as they are.

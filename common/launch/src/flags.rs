@@ -122,22 +122,28 @@ pub fn command(words: &[String], doc: &mut Doc) -> Result<()> {
     Ok(doc.set("/process/args", args)?)
 }
 
-/// `USER[:GROUP]` into `process.user`. An ordinary user has no capability in force, and may gain
-/// those of the bounding set (as docker).
-pub fn become_user(text: &str, doc: &mut Doc, host: &Host) -> Result<()> {
+/// `USER[:GROUP]` into `process.user`, as the files of the container's root have it.
+fn become_user(text: &str, doc: &mut Doc, host: &Host) -> Result<()> {
     let look = Look::planned(doc, host)?;
-    let ids = user::resolve(&look.dirs, text).with_context(|| format!("user {text}"))?;
-    doc.set("/process/user/uid", ids.uid)?;
-    doc.set("/process/user/gid", ids.gid)?;
-    doc.remove("/process/user/additionalGids");
-    if !ids.groups.is_empty() {
-        doc.set("/process/user/additionalGids", ids.groups)?;
-    }
-    if ids.uid != 0 && doc.get("/process/capabilities").is_some() {
-        doc.remove("/process/capabilities/effective");
-        doc.remove("/process/capabilities/permitted");
+    if set_user(text, &look.dirs, doc)? != 0 && doc.get("/process/capabilities").is_some() {
+        nothing_in_force(doc);
     }
     Ok(())
+}
+
+/// The same with the directories that make up the root, topmost first; gives the user's number.
+pub fn set_user(text: &str, dirs: &[PathBuf], doc: &mut Doc) -> Result<u32> {
+    let ids = user::resolve(dirs, text).with_context(|| format!("user {text}"))?;
+    doc.set("/process/user/uid", ids.uid)?;
+    doc.set("/process/user/gid", ids.gid)?;
+    doc.set("/process/user/additionalGids", ids.groups)?;
+    Ok(ids.uid)
+}
+
+/// As docker: an ordinary user has no capability in force, and may gain those of the bounding set.
+pub fn nothing_in_force(doc: &mut Doc) {
+    doc.remove("/process/capabilities/effective");
+    doc.remove("/process/capabilities/permitted");
 }
 
 /// As docker: ALL empties or fills first, single names after it.

@@ -90,7 +90,8 @@ fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     for m in &mounts {
         acts.extend(mount(root, m, look, doc.id()?));
     }
-    if own_root && mounts.iter().any(|m| m.destination == "/dev") {
+    // A /dev of the host's is left as it is.
+    if own_root && mounts.iter().any(|m| m.destination == "/dev" && !is_bind(m)) {
         acts.extend(dev(root));
     }
     if doc.terminal() {
@@ -111,6 +112,10 @@ fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     Ok(acts)
 }
 
+fn is_bind(m: &Mount) -> bool {
+    m.kind.as_deref() == Some("bind") || m.options.iter().any(|o| o == "bind" || o == "rbind")
+}
+
 /// One entry of `mounts`. `cgroup` means the container's own view of every hierarchy.
 fn mount(root: &Path, m: &Mount, look: &Look, id: Option<&str>) -> Vec<Act> {
     let act = |to: PathBuf, source: String, kind: Option<String>, options: Vec<String>| Act::Mount {
@@ -121,8 +126,7 @@ fn mount(root: &Path, m: &Mount, look: &Look, id: Option<&str>) -> Vec<Act> {
         options,
     };
     let to = PathBuf::from(&m.destination);
-    let bind = m.kind.as_deref() == Some("bind") || m.options.iter().any(|o| o == "bind" || o == "rbind");
-    if bind {
+    if is_bind(m) {
         let source = m.source.clone().unwrap_or_default();
         let source = look.host.roots.bundle(id.unwrap_or_default()).join(source);
         let mut options = m.options.clone();
@@ -190,9 +194,7 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
         acts.push(Act::Chdir { path: doc.cwd().into(), make: true });
     }
     let who = doc.user()?;
-    if let Some(mask) = who.umask {
-        acts.push(Act::Umask { mask });
-    }
+    acts.push(Act::Umask { mask: who.umask.unwrap_or(look.host.umask) });
     let caps = doc.capabilities()?.map(|c| in_force(c, look, doc)).transpose()?;
     if let Some(caps) = &caps {
         acts.push(Act::Bound { capabilities: caps.bounding.clone() });

@@ -45,10 +45,11 @@ fn before(acts: &[&Act], cgroup: Option<&Path>) -> String {
     out
 }
 
-/// nsenter(1) for the namespaces that are there already.
+/// nsenter(1) for the namespaces that are there already; but a mount namespace is entered by the
+/// last step, since the shell and its tools are not there.
 fn enter(acts: &[&Act]) -> String {
     let (mut words, mut pid) = (String::new(), false);
-    for act in acts {
+    for act in acts.iter().filter(|a| !enters_mount(a)) {
         match act {
             Act::Setns { kind, path } => {
                 pid |= kind == "pid";
@@ -68,6 +69,14 @@ fn enter(acts: &[&Act]) -> String {
     }
     let fork = if pid { "" } else { " --no-fork" };
     format!(" nsenter{words}{fork}")
+}
+
+fn enters_mount(act: &Act) -> bool {
+    match act {
+        Act::Setns { kind, .. } => kind == "mount",
+        Act::SetnsProcess { kinds, .. } => kinds.iter().any(|k| k == "mount"),
+        _ => false,
+    }
 }
 
 /// unshare(1) for the new ones.
@@ -99,32 +108,27 @@ fn word(kind: &str) -> &str {
     if kind == "network" { "net" } else { kind }
 }
 
-/// The rest, in the process itself: shell as far as shell has words, then one `stave step`.
+/// The rest, in the process itself: shell up to the first step that holds for a process alone, then
+/// one `stave step` with all that are left.
 fn script(acts: &[&Act]) -> String {
-    let done = |a: &&&Act| {
-        !matches!(
+    let done = |a: &Act| {
+        matches!(
             a,
             Act::JoinCgroup { .. } | Act::Setns { .. } | Act::SetnsProcess { .. } | Act::Unshare { .. }
-        )
+        ) && !enters_mount(a)
     };
-    let acts: Vec<&Act> = acts.iter().filter(done).copied().collect();
-    let own = |a: &&Act| a.show().starts_with("stave step ");
-    let tail = acts.iter().rposition(|a| !own(a)).map_or(0, |i| i + 1);
+    // When these are done is of no account; the terminal is the shell's own.
+    let early = |a: &Act| matches!(a, Act::Session {} | Act::DieWithParent {});
+    let moved = |a: &Act| done(a) || early(a) || matches!(a, Act::Terminal { .. });
+    let rest: Vec<&Act> = acts.iter().copied().filter(|a| !moved(a)).collect();
+    let split = rest.iter().position(|a| a.of_process()).unwrap_or(rest.len());
     let mut out = String::new();
-    for act in &acts[..tail] {
-        match act {
-            // The terminal is the shell's own.
-            Act::Terminal { .. } => out += ": a terminal of its own is opened here\n",
-            // It must hold for this shell, whose session unshare(1) made with it.
-            Act::Session {} => {}
-            act => {
-                let _ = writeln!(out, "{}", act.show());
-            }
-        }
+    for act in &rest[..split] {
+        let _ = writeln!(out, "{}", act.show());
     }
     out += "exec stave step";
-    for act in acts[tail..].iter().filter(|a| !matches!(a, Act::Terminal { .. })) {
-        let _ = write!(out, " \\\n  {}", act.show().trim_start_matches("stave step "));
+    for act in acts.iter().copied().filter(|a| early(a)).chain(rest[split..].iter().copied()) {
+        let _ = write!(out, " \\\n  {}", act.as_word());
     }
     out + "\n"
 }

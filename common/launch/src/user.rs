@@ -31,12 +31,24 @@ pub struct Ids {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Supplementary groups, without `gid`.
+    /// Supplementary groups. `gid` is the first of them: a set-group-id program changes the group
+    /// and must not thereby leave it (CVE-2022-36109).
     pub groups: Vec<u32>,
 }
 
 /// `USER[:GROUP]`, each a name or a number. A number need not be in the file; then its group is 0.
 pub fn resolve(dirs: &[PathBuf], text: &str) -> Result<Ids> {
+    let ids = look_up(dirs, text)?;
+    if ids.uid > LAST || ids.groups.iter().chain([&ids.gid]).any(|g| *g > LAST) {
+        bail!("an id is at most {LAST}");
+    }
+    Ok(ids)
+}
+
+/// The highest id (docker's): beyond it some see a negative number, and the last means none.
+const LAST: u32 = i32::MAX as u32;
+
+fn look_up(dirs: &[PathBuf], text: &str) -> Result<Ids> {
     let (user, group) = match text.split_once(':') {
         Some((u, g)) => (u, Some(g)),
         None => (text, None),
@@ -59,16 +71,15 @@ pub fn resolve(dirs: &[PathBuf], text: &str) -> Result<Ids> {
     let fields = || groups.lines().map(|l| l.split(':').collect::<Vec<_>>()).filter(|f| f.len() > 2);
     let Some(group) = group.filter(|g| !g.is_empty()) else {
         let member = |f: &Vec<&str>| f.get(3).is_some_and(|m| m.split(',').any(|u| Some(u) == name));
-        let groups =
-            fields().filter(member).filter_map(|f| f[2].parse().ok()).filter(|g| *g != gid).collect();
-        return Ok(Ids { uid, gid, groups });
+        let groups = fields().filter(member).filter_map(|f| f[2].parse().ok()).filter(|g| *g != gid);
+        return Ok(Ids { uid, gid, groups: std::iter::once(gid).chain(groups).collect() });
     };
     let gid = match (fields().find(|f| f[0] == group), group.parse::<u32>()) {
         (Some(f), _) if f[2].parse::<u32>().is_ok() => f[2].parse().unwrap_or_default(),
         (_, Ok(gid)) => gid,
         _ => bail!("no group {group} in the container's /etc/group"),
     };
-    Ok(Ids { uid, gid, groups: Vec::new() })
+    Ok(Ids { uid, gid, groups: vec![gid] })
 }
 
 /// The home directory of a user; `/` where the file has none (as docker).
@@ -96,11 +107,11 @@ mod tests {
         std::fs::write(dir.join("etc/group"), "www:x:34:\nssl:x:101:a,web\nadm:x:4:\n").unwrap();
         let dirs = [dir.clone()];
         let ids = |t: &str| resolve(&dirs, t).map(|i| (i.uid, i.gid, i.groups)).map_err(|e| e.to_string());
-        assert_eq!(ids("web"), Ok((33, 34, vec![101])));
-        assert_eq!(ids("33"), Ok((33, 34, vec![101])));
-        assert_eq!(ids("web:adm"), Ok((33, 4, vec![])));
-        assert_eq!(ids("1000"), Ok((1000, 0, vec![])));
-        assert_eq!(ids("1000:2000"), Ok((1000, 2000, vec![])));
+        assert_eq!(ids("web"), Ok((33, 34, vec![34, 101])));
+        assert_eq!(ids("33"), Ok((33, 34, vec![34, 101])));
+        assert_eq!(ids("web:adm"), Ok((33, 4, vec![4])));
+        assert_eq!(ids("1000"), Ok((1000, 0, vec![0])));
+        assert_eq!(ids("1000:2000"), Ok((1000, 2000, vec![2000])));
         assert!(ids("nobody").unwrap_err().contains("no user nobody"));
         assert!(ids("web:none").unwrap_err().contains("no group none"));
         assert_eq!((home(&dirs, 33), home(&dirs, 7)), ("/srv".into(), "/".into()));

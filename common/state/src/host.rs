@@ -14,6 +14,8 @@ pub struct Host {
     pub cgroups: Layout,
     /// Effective user id of the caller.
     pub euid: u32,
+    /// The umask that the caller came with.
+    pub umask: u32,
 }
 
 /// A container's directory in one hierarchy.
@@ -33,18 +35,22 @@ pub struct CgroupDir {
 const USED: [&str; 6] = ["memory", "pids", "cpu", "cpuacct", "devices", "freezer"];
 
 impl Host {
-    /// Looks.
+    /// Looks. From here on the umask is 022: what is made for a container has the mode that was
+    /// meant, whoever makes it; a workload gets the caller's back.
     pub fn gather() -> Result<Host> {
         Ok(Host {
             roots: Roots::from_env()?,
             cgroups: Layout::read().context("read /proc/self/mountinfo")?,
             euid: sys::cred::euid(),
+            umask: sys::cred::set_umask(0o022),
         })
     }
 
     /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use.
     pub fn cgroup_dirs(&self, path: &str) -> Vec<CgroupDir> {
-        let used = |c: &String| USED.contains(&c.as_str());
+        // v2 freezes by itself, whatever its controllers are.
+        let v2 = self.cgroups.v2().is_some();
+        let used = |c: &String| USED.contains(&c.as_str()) && !(v2 && c == "freezer");
         let mut dirs: Vec<CgroupDir> = self
             .cgroups
             .all

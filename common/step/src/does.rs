@@ -77,7 +77,9 @@ impl Act {
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
             Act::Rlimit { kind, soft, hard } => cred::set_rlimit(kind, *soft, *hard)?,
-            Act::Umask { mask } => cred::set_umask(*mask),
+            Act::Umask { mask } => {
+                cred::set_umask(*mask);
+            }
             Act::Bound { capabilities } => cred::bound(cred::mask(capabilities))?,
             Act::User { uid, gid, groups } => {
                 cred::keep_caps(true)?;

@@ -11,6 +11,7 @@ use sys::{Errno, process};
 const ENOENT: Errno = Errno(2);
 const ENOEXEC: Errno = Errno(8);
 const EACCES: Errno = Errno(13);
+const ENOTDIR: Errno = Errno(20);
 
 /// Comes back only with a failure.
 pub fn exec(args: &[String], env: &[String], fds: u32) -> Fail {
@@ -27,26 +28,28 @@ pub fn exec(args: &[String], env: &[String], fds: u32) -> Fail {
     };
     process::default_signals();
     let _ = process::cloexec_from(fds);
+    let searched = !name.contains('/');
     let mut denied = None;
     for path in candidates(name, env) {
+        // Cheaper than an execve that comes to nothing.
+        if searched && fs::symlink_metadata(&path).is_err_and(|e| matches!(Errno::from(e), ENOENT | ENOTDIR))
+        {
+            continue;
+        }
         let Ok(c_path) = CString::new(path.as_str()) else { return Errno(22).into() };
-        let errno = process::exec(&c_path, &argv, &envp);
-        let there = fs::symlink_metadata(&path).is_ok();
-        match errno {
-            // As execvp(3): a directory of PATH without it, or one that may not be entered.
-            ENOENT | Errno(20) if !there => {}
-            EACCES if !there || (denied.is_none() && !name.contains('/')) => {
-                if there {
-                    denied = Some((path, errno));
-                }
+        match process::exec(&c_path, &argv, &envp) {
+            // As execvp(3): the search goes on, and says so if nothing better is found.
+            EACCES if searched => {
+                denied.get_or_insert(path);
             }
-            _ => return cannot(&path, errno),
+            errno if fs::symlink_metadata(&path).is_err() && matches!(errno, ENOENT | ENOTDIR) => {}
+            errno => return cannot(&path, errno),
         }
     }
     match denied {
-        Some((path, errno)) => cannot(&path, errno),
+        Some(path) => cannot(&path, EACCES),
         None => {
-            let why = if name.contains('/') { "not found" } else { "not found in PATH" };
+            let why = if searched { "not found in PATH" } else { "not found" };
             Fail { errno: ENOENT, why: Some(why.into()), status: Some(127) }
         }
     }

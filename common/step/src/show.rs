@@ -125,7 +125,36 @@ impl Act {
 
     /// The step as `stave step` takes it.
     pub fn as_step(&self) -> String {
-        format!("stave step {}", quote(&serde_json::to_string(self).unwrap_or_default()))
+        format!("stave step {}", self.as_word())
+    }
+
+    /// The step as JSON, quoted for a shell.
+    pub fn as_word(&self) -> String {
+        quote(&serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// Whether it holds only for the process that does it, and what that one becomes.
+    pub fn of_process(&self) -> bool {
+        use Act::*;
+        matches!(
+            self,
+            PivotRoot { .. }
+                | Setns { .. }
+                | SetnsProcess { .. }
+                | Unshare { .. }
+                | JoinCgroup { .. }
+                | Session {}
+                | Terminal { .. }
+                | Rlimit { .. }
+                | Umask { .. }
+                | Bound { .. }
+                | User { .. }
+                | Caps { .. }
+                | NoNewPrivs {}
+                | Chdir { .. }
+                | DieWithParent {}
+                | Exec { .. }
+        )
     }
 
     /// Verb and object, for an error: `mount proc on /proc`.
@@ -140,6 +169,7 @@ impl Act {
                 format!("name {}", link.file_name().unwrap_or_default().to_string_lossy())
             }
             Act::Write { path, text } => format!("write '{}' to {}", text.trim_end(), p(path)),
+            Act::Overlay { at, lower, .. } if lower.is_empty() => format!("mount overlay on {}", p(at)),
             Act::Overlay { at, lower, .. } => {
                 format!("mount overlay of {} {} on {}", lower.len(), plural(lower.len(), "layer"), p(at))
             }

@@ -123,8 +123,11 @@ pub fn bounding() -> u64 {
     (0..64).filter(|c| prctl(libc::PR_CAPBSET_READ, *c, 0) == Ok(1)).fold(0, |m, c| m | 1 << c)
 }
 
-/// Groups, group, user, in the one order that works.
+/// Groups, group, user, in the one order that works. -1 would mean "as it is" to the kernel.
 pub fn set_user(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
+    if uid == u32::MAX || gid == u32::MAX {
+        return Err(Errno(libc::EINVAL));
+    }
     let groups: Vec<Gid> = groups.iter().map(|g| Gid::from_raw(*g)).collect();
     nix::unistd::setgroups(&groups)?;
     let (g, u) = (Gid::from_raw(gid), Uid::from_raw(uid));
@@ -178,7 +181,7 @@ pub fn euid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// umask(2).
-pub fn set_umask(mask: u32) {
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
+/// umask(2); gives the one before.
+pub fn set_umask(mask: u32) -> u32 {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask)).bits()
 }

@@ -54,15 +54,13 @@ pub fn edit(image: Option<&str>, doc: &mut Doc, host: &Host) -> Result<()> {
     let own_user = doc.get("/process/user").is_some();
     let own_capabilities = doc.get("/process/capabilities").is_some();
     doc::isolate(doc)?;
-    if own_user || config.user.is_empty() {
+    if own_user {
         return Ok(());
     }
     let dirs: Vec<PathBuf> = layers.iter().rev().map(|l| PathBuf::from(&l.dir)).collect();
-    let uid = user(config, &dirs, doc)?;
-    // As docker: an ordinary user has none in force, and may gain those of the bounding set.
-    if uid != 0 && !own_capabilities {
-        doc.remove("/process/capabilities/effective");
-        doc.remove("/process/capabilities/permitted");
+    let user = if config.user.is_empty() { "0" } else { config.user.as_str() };
+    if launch::flags::set_user(user, &dirs, doc)? != 0 && !own_capabilities {
+        launch::flags::nothing_in_force(doc);
     }
     Ok(())
 }
@@ -111,17 +109,6 @@ fn process(config: &Execution, doc: &mut Doc) -> Result<()> {
         doc.set_default("/stave/stopSignal", config.stop_signal.as_str())?;
     }
     Ok(())
-}
-
-/// The image's user as numbers, by the files of its own root.
-fn user(config: &Execution, dirs: &[PathBuf], doc: &mut Doc) -> Result<u32> {
-    let ids = launch::user::resolve(dirs, &config.user).with_context(|| format!("user {}", config.user))?;
-    doc.set("/process/user/uid", ids.uid)?;
-    doc.set("/process/user/gid", ids.gid)?;
-    if !ids.groups.is_empty() {
-        doc.set("/process/user/additionalGids", ids.groups)?;
-    }
-    Ok(ids.uid)
 }
 
 /// What is missing, as shell. tar knows no whiteouts, so a line says where it is only near.
