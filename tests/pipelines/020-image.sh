@@ -29,6 +29,12 @@ copy oci-archive:oci.tar:bb
 copy docker-archive:docker.tar:example.org/bb:1
 gzip -k oci.tar docker.tar
 gzip -c "$prepared/busybox.tar" >tree.tar.gz
+# The same docker archive with its files under other names, the index last.
+mkdir docker && tar -C docker -xf docker.tar
+mv docker/"$(jq -r '.[0].Config' docker/manifest.json)" docker/a.json
+mv docker/"$(jq -r '.[0].Layers[0]' docker/manifest.json)" docker/b.tar
+jq -c '.[0].Config = "a.json" | .[0].Layers = ["b.tar"]' docker/manifest.json >m && mv m docker/manifest.json
+tar -C docker -cf mixed.tar a.json b.tar manifest.json
 # A layout whose blobs are links to somewhere else.
 cp -a oci linked && mv linked/blobs/sha256 blobs && mkdir linked/blobs/sha256
 for blob in blobs/*; do ln -s "$T/$blob" linked/blobs/sha256/; done
@@ -52,6 +58,7 @@ for form in oci docker; do
   loads "an $form archive from a pipe" sh -c "cat $form.tar | stave load"
   loads "an $form archive from stdin, gzip" sh -c "stave load - <$form.tar.gz"
 done
+loads 'a docker archive that does not begin with its index' sh -c 'cat mixed.tar | stave load'
 loads 'a tar, gzip, from a pipe' sh -c 'cat tree.tar.gz | stave load -t bb'
 
 # The image's config becomes the process.

@@ -49,11 +49,9 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
     let roots = &host.roots;
     let bundle = roots.bundle(id);
     let mut acts = vec![Act::Bundle { path: bundle.clone() }];
-    let names = match doc {
-        Some(doc) => doc.name().ok().flatten().map(|n| roots.name(n)).into_iter().collect(),
-        None => state::names_of(roots, id),
-    };
-    acts.extend(names.into_iter().map(|link| Act::Name { link, target: Roots::name_target(id) }));
+    // Also names that the document has no more.
+    let names = state::names_of(roots, id).into_iter();
+    acts.extend(names.map(|link| Act::Name { link, target: Roots::name_target(id) }));
     acts.push(Act::Bundle { path: roots.run_of(id) });
     for kind in ["network", "uts", "ipc"] {
         acts.push(Act::Pin { kind: kind.into(), at: roots.pin(id, kind) });
@@ -67,15 +65,21 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
     });
     let own = Roots::cgroup(id);
     let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
-    // Undone first: a container without a pid namespace has more processes than pid 1.
+    // A cgroup is the container's where it is named by its id. Any other may hold processes that
+    // are not: it goes only when it is empty.
+    let shared = !given.ends_with(&format!("/{id}"));
     let mut members = Vec::new();
     for dir in host.cgroup_dirs(given) {
-        if let Some(parent) = dir.path.parent().filter(|p| *p != dir.mount) {
-            acts.push(Act::Cgroup { path: parent.to_owned(), shared: true });
+        if given == own {
+            let above = dir.path.parent().unwrap_or(&dir.path).to_owned();
+            acts.push(Act::Cgroup { path: above, shared: true });
         }
-        acts.push(Act::Cgroup { path: dir.path.clone(), shared: false });
-        members.push(Act::Members { cgroup: dir.path });
+        acts.push(Act::Cgroup { path: dir.path.clone(), shared });
+        if !shared {
+            members.push(Act::Members { cgroup: dir.path });
+        }
     }
+    // Undone first: a container without a pid namespace has more processes than pid 1.
     acts.into_iter().chain(members).map(Step::parent).collect()
 }
 

@@ -85,7 +85,7 @@ impl Driver {
                 }
                 Next::Quit => {
                     roll_back(self.name, steps, &made);
-                    return Err(Stopped.into());
+                    return Err(Stopped::default().into());
                 }
             }
             let result = act.make();

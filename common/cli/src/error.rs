@@ -113,8 +113,8 @@ pub fn status(e: &anyhow::Error, broken: u8) -> u8 {
     if e.is::<Usage>() {
         return 2;
     }
-    if e.is::<Stopped>() {
-        return 1;
+    if let Some(stopped) = e.downcast_ref::<Stopped>() {
+        return stopped.signal.map_or(1, |n| 128 + n as u8);
     }
     e.downcast_ref::<Fault>().and_then(|f| f.fail.status).unwrap_or(broken)
 }
@@ -154,8 +154,15 @@ pub fn tool<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>
 fn parse_error<A: Parser>(name: &str, e: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = e.print();
-        return ExitCode::SUCCESS;
+        return match crate::print(&e.render().to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                if !quiet(&e) {
+                    say(name, &line(&e));
+                }
+                ExitCode::FAILURE
+            }
+        };
     }
     let text = e.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();

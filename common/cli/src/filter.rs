@@ -81,7 +81,7 @@ fn run<S: Stage>(words: &Filter<S>, changes: bool) -> Result<u8> {
         Some(word) => {
             let id = state::find(&host.roots, word)?;
             let lock = state::lock(&host.roots, &id)?;
-            (state::read(&host.roots, &id)?, lock)
+            (state::read(&host.roots, &id)?, Some(lock))
         }
         None => (input::document()?, None),
     };
@@ -94,7 +94,7 @@ fn run<S: Stage>(words: &Filter<S>, changes: bool) -> Result<u8> {
     let id = doc.id()?.context("the document has no id")?.to_owned();
     let held = !born && host.roots.bundle(&id).is_dir();
     // A new id is known to nobody else yet.
-    let lock = if held && !operand { state::lock(&host.roots, &id)? } else { lock };
+    let lock = if held && !operand { Some(state::lock(&host.roots, &id)?) } else { lock };
     let result = act(words, changes, &mut doc, &host);
     drop(lock);
     result.map_err(|e| if held && !operand { error::left(S::NAME, &id, &e, 1) } else { e })

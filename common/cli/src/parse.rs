@@ -2,7 +2,7 @@
 
 /// Bytes in docker's binary units: `512`, `64M`, `1.5g`, `2GiB`; case does not matter.
 pub fn size(text: &str) -> Result<i64, String> {
-    let bad = || format!("'{text}' is not a size (a number and b, k, m, g, t or p)");
+    let bad = || "not a size (a number and b, k, m, g, t or p)".to_owned();
     let lower = text.to_ascii_lowercase();
     let split = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
     let (number, unit) = lower.split_at(split);
@@ -21,7 +21,7 @@ pub fn size(text: &str) -> Result<i64, String> {
     let number: f64 = number.parse().map_err(|_| bad())?;
     let bytes = number * (1_i64 << shift) as f64;
     if !(bytes.is_finite() && bytes < i64::MAX as f64) {
-        return Err(format!("'{text}' is too large"));
+        return Err("too large".to_owned());
     }
     Ok(bytes as i64)
 }
@@ -29,7 +29,7 @@ pub fn size(text: &str) -> Result<i64, String> {
 /// A size above zero.
 pub fn some_size(text: &str) -> Result<i64, String> {
     match size(text)? {
-        0 => Err(format!("'{text}' is no size: nothing runs in 0 bytes")),
+        0 => Err("nothing runs in 0 bytes".to_owned()),
         n => Ok(n),
     }
 }
@@ -38,7 +38,7 @@ pub fn some_size(text: &str) -> Result<i64, String> {
 pub fn cpus(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(n) if n.is_finite() && n > 0.0 && n <= 1e6 => Ok(n),
-        _ => Err(format!("'{text}' is not a number of processors above 0")),
+        _ => Err("not a number of processors above 0".to_owned()),
     }
 }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod isolation;
+mod kinds;
 mod view;
 
 pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, isolate};
@@ -82,6 +83,7 @@ impl Doc {
             },
             Some(_) => return Err(shape("/stave", "not an object")),
         }
+        kinds::check(&value)?;
         Ok(Doc(value))
     }
 
@@ -175,6 +177,14 @@ mod tests {
             ("{]", "not JSON"),
             (r#"{"stave":{"v":2}}"#, "stave.v 2"),
             (r#"{"stave":3}"#, "stave: not an object"),
+            (r#"{"root":{"path":"rootfs","readonly":"yes"}}"#, "root.readonly: neither true nor false"),
+            (r#"{"root":5}"#, "root: not an object"),
+            (r#"{"root":{}}"#, "root: has no path"),
+            (r#"{"process":{"cwd":5}}"#, "process.cwd: not a string"),
+            (r#"{"process":{"noNewPrivileges":1}}"#, "process.noNewPrivileges: neither"),
+            (r#"{"mounts":{}}"#, "mounts: not a list"),
+            (r#"{"linux":{"sysctl":{"net.ipv4.ip_forward":1}}}"#, "not a name and a string"),
+            (r#"{"linux":{"sysctl":{"../../x":"1"}}}"#, "not a name and a string"),
         ] {
             let e = Doc::parse(text.as_bytes()).unwrap_err().to_string();
             assert!(e.contains(says), "{text}: {e}");
@@ -183,7 +193,7 @@ mod tests {
 
     #[test]
     fn set_names_the_parent_that_is_in_the_way() {
-        let mut doc = Doc::parse(br#"{"process":7}"#).unwrap();
+        let mut doc = Doc(json!({"process": 7}));
         let e = doc.set("/process/args", json!([])).unwrap_err();
         assert_eq!(e.to_string(), "document: process: not an object");
     }

@@ -242,23 +242,22 @@ impl Doc {
         self.set("/linux/namespaces", serde_json::to_value(list).map_err(Error::Json)?)
     }
 
-    /// `linux.cgroupsPath`.
+    /// `linux.cgroupsPath`: absolute within each hierarchy, and never the root of one, where the
+    /// whole machine is.
     pub fn cgroups_path(&self) -> Result<Option<&str>, Error> {
+        let plain = |s: &str| {
+            s.strip_prefix('/').is_some_and(|s| s.split('/').all(|c| !matches!(c, "" | "." | "..")))
+        };
         match self.get("/linux/cgroupsPath") {
             None => Ok(None),
-            Some(Value::String(s)) if s.split('/').all(|c| c != "..") => Ok(Some(s)),
-            Some(_) => Err(shape("/linux/cgroupsPath", "not a path without ..")),
+            Some(Value::String(s)) if plain(s) => Ok(Some(s)),
+            Some(_) => Err(shape("/linux/cgroupsPath", "not an absolute path below a hierarchy's root")),
         }
     }
 
     /// The limits that have a step.
     pub fn resources(&self) -> Result<Resources, Error> {
         let at = |key: &str| format!("/linux/resources/{key}");
-        for pointer in ["/linux/resources".into(), at("memory"), at("cpu"), at("pids")] {
-            if self.get(&pointer).is_some_and(|v| !v.is_object()) {
-                return Err(shape(&pointer, "not an object"));
-            }
-        }
         Ok(Resources {
             memory: self.read(&at("memory/limit"))?,
             swap: self.read(&at("memory/swap"))?,

@@ -28,6 +28,11 @@ pub fn walk(
             let _ = sys::io::onto_stdio(fd, n as i32);
         }
     }
+    // Nothing of the caller's may be reached through /proc/self/fd once the root is another: neither
+    // as a working directory nor as a program (CVE-2024-21626).
+    if let Err(e) = sys::io::close_all_but(socket) {
+        failed(socket.as_fd(), first, &e.into());
+    }
     let mut n = first;
     while n < steps.len() {
         let act = &steps[n].act;

@@ -21,7 +21,7 @@ pub struct Enter {
 /// child, the mount namespace last, since it takes /proc away.
 pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     let (pid, others): (Vec<String>, Vec<String>) = what.kinds.iter().cloned().partition(|k| k == "pid");
-    let mut steps = Vec::new();
+    let mut steps = vec![Step::parent(Act::Hide {})];
     if !pid.is_empty() {
         steps.push(Step::parent(Act::SetnsProcess { pid: what.pid, kinds: pid }));
     }

@@ -16,5 +16,5 @@ pub use enter::{Enter, enter};
 pub use look::{Look, overlay};
 pub use monitor::{Foreground, exit_record, foreground, save, signals};
 pub use parent::{Child, Stdio, start};
-pub use plan::init;
+pub use plan::{init, warnings};
 pub use show::show;

@@ -15,17 +15,19 @@ const WINCH: i32 = 28;
 
 /// The caller's terminal, joined to the container's.
 struct Terminal {
-    /// Put back when this is dropped.
-    _raw: tty::Raw,
+    /// Put back when this is dropped; where nothing typed is handed on, the keys stay the terminal's
+    /// own, and ^C a signal.
+    _raw: Option<tty::Raw>,
     tty: File,
     /// Whether what is typed goes to the workload.
     input: bool,
 }
 
 impl Terminal {
-    /// Puts the terminal into raw mode.
+    /// Puts the terminal into raw mode if it is to be read.
     fn enter(tty: File, input: bool) -> Result<Terminal> {
-        let raw = tty::Raw::enter(tty.try_clone()?).context("put the terminal into raw mode")?;
+        let raw = || tty::Raw::enter(tty.try_clone()?).map_err(anyhow::Error::from);
+        let raw = input.then(raw).transpose().context("put the terminal into raw mode")?;
         Ok(Terminal { _raw: raw, tty, input })
     }
 }
@@ -69,7 +71,7 @@ pub fn foreground(how: Foreground, began: impl FnOnce(&Child) -> Result<()>) -> 
         || File::options().read(true).write(true).open("/dev/tty").context("open the terminal /dev/tty");
     let tty = how.terminal.then(tty).transpose()?;
     let mut signals = signals()?;
-    let child = start(how.steps, how.stdio, how.watch)?;
+    let child = start(how.steps, how.stdio, &mut signals, how.watch)?;
     let terminal = began(&child).and_then(|()| tty.map(|t| Terminal::enter(t, how.input)).transpose());
     match terminal {
         Ok(terminal) => until_exit(&child, &mut signals, terminal.as_ref()),

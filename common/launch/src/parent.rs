@@ -5,6 +5,7 @@ use anyhow::{Context, Result, anyhow};
 use std::os::fd::{AsFd, OwnedFd};
 use step::{Act, Done, Fail, Fault, Next, Step, Stopped, Watch};
 use sys::Errno;
+use sys::io::Signals;
 
 /// What the child gets as descriptors 0, 1 and 2; `None`: the caller's own.
 pub type Stdio = [Option<OwnedFd>; 3];
@@ -22,20 +23,25 @@ pub struct Child {
 /// Does the steps up to `Clone`, clones, and waits until the child has walked the rest. When this
 /// returns a child, exec has happened; when it returns an error (a [`Fault`], or [`Stopped`]), no
 /// process is left.
-pub fn start(steps: &[Step], stdio: Stdio, mut watch: Option<&mut dyn Watch>) -> Result<Child> {
+pub fn start(
+    steps: &[Step],
+    stdio: Stdio,
+    signals: &mut Signals,
+    mut watch: Option<&mut dyn Watch>,
+) -> Result<Child> {
     let mut n = 0;
     loop {
         let step = steps.get(n).context("start the process: no step clones one")?;
         if let Some(w) = watch.as_deref_mut() {
             match w.before(n, &step.act) {
                 Next::Go => {}
-                Next::Quit => return Err(Stopped.into()),
+                Next::Quit => return Err(Stopped::default().into()),
                 Next::Back => {
                     n = n.saturating_sub(1);
                     continue;
                 }
                 // Without its clone nothing of this could follow.
-                Next::Skip if matches!(step.act, Act::Clone { .. }) => return Err(Stopped.into()),
+                Next::Skip if matches!(step.act, Act::Clone { .. }) => return Err(Stopped::default().into()),
                 Next::Skip => {
                     n += 1;
                     continue;
@@ -54,7 +60,7 @@ pub fn start(steps: &[Step], stdio: Stdio, mut watch: Option<&mut dyn Watch>) ->
                     if let Some(w) = watch.as_deref_mut() {
                         w.after(n, &step.act, &Ok(Done::Made));
                     }
-                    let result = listen(steps, &ours, watch);
+                    let result = listen(steps, &ours, signals, watch);
                     if result.is_err() {
                         drop(ours); // a child that still asks reads the end, and leaves
                         let _ = sys::process::signal(&pidfd, 9);
@@ -73,6 +79,9 @@ pub fn start(steps: &[Step], stdio: Stdio, mut watch: Option<&mut dyn Watch>) ->
     }
 }
 
+/// HUP INT QUIT TERM: what ends a start.
+const ENDING: [i32; 4] = [1, 2, 3, 15];
+
 fn lost() -> anyhow::Error {
     anyhow!("start the process: it was killed before exec")
 }
@@ -82,9 +91,24 @@ fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result
     sys::process::clone_into(namespaces, dir.as_ref().map(AsFd::as_fd))
 }
 
-fn listen(steps: &[Step], socket: &OwnedFd, mut watch: Option<&mut dyn Watch>) -> Result<Option<OwnedFd>> {
+fn listen(
+    steps: &[Step],
+    socket: &OwnedFd,
+    signals: &mut Signals,
+    mut watch: Option<&mut dyn Watch>,
+) -> Result<Option<OwnedFd>> {
     let mut master = None;
     loop {
+        // A child that waits for something must not make its parent deaf.
+        let ready = sys::io::poll(&[(socket.as_fd(), false), (signals.as_fd(), false)], -1)?;
+        if let (Some(true), Some((number, _))) = (ready.get(1), signals.waiting()?)
+            && ENDING.contains(&number)
+        {
+            return Err(Stopped { signal: Some(number) }.into());
+        }
+        if ready.first() != Some(&true) {
+            continue;
+        }
         let (message, fd) = sys::io::recv(socket).map_err(|_| lost())?;
         let number =
             |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
@@ -93,7 +117,7 @@ fn listen(steps: &[Step], socket: &OwnedFd, mut watch: Option<&mut dyn Watch>) -
         match message.first() {
             None => return Ok(master),
             Some(&child::MASTER) => master = fd,
-            Some(&child::QUIT) => return Err(Stopped.into()),
+            Some(&child::QUIT) => return Err(Stopped::default().into()),
             Some(&child::ASK) => {
                 let n = number(1).ok_or_else(lost)? as usize;
                 let reply = match watch.as_deref_mut().map(|w| w.before(n, &steps[n].act)) {

@@ -1,8 +1,9 @@
 //! The document as the steps that make pid 1: which namespaces, which mounts, which rights.
 
 use crate::{Look, user};
-use anyhow::Result;
-use doc::{Capabilities, Doc, Mount};
+use anyhow::{Result, bail};
+use doc::{Capabilities, Doc, Mount, Namespace};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use step::{Act, Step};
 
@@ -14,6 +15,7 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
 
     for n in namespaces.iter().filter(|n| n.kind == "pid") {
         if let Some(path) = &n.path {
+            steps.push(Step::parent(Act::Hide {}));
             steps.push(Step::parent(Act::Setns { kind: "pid".into(), path: path.into() }));
         }
     }
@@ -43,13 +45,7 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     if new("network") {
         acts.push(Act::LinkUp { name: "lo".into(), ns: None });
     }
-    // Keys of the kernel's that follow the namespaces just joined, by the host's /proc.
-    if let Some(serde_json::Value::Object(sysctl)) = doc.get("/linux/sysctl") {
-        for (key, value) in sysctl {
-            let path = PathBuf::from("/proc/sys").join(key.replace('.', "/"));
-            acts.push(Act::Write { path, text: value.as_str().unwrap_or_default().to_owned() });
-        }
-    }
+    acts.extend(sysctls(doc, &namespaces)?);
     if let Some(score) = doc.read::<i64>("/process/oomScoreAdj")? {
         acts.push(Act::Write { path: "/proc/self/oom_score_adj".into(), text: score.to_string() });
     }
@@ -65,6 +61,52 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     acts.extend(process(doc, look)?);
     steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
+}
+
+/// What in a document is passed over when its process is started (config.md, capabilities: a value
+/// that cannot be mapped is a warning).
+pub fn warnings(doc: &Doc) -> Result<Vec<String>> {
+    let caps = doc.capabilities()?.unwrap_or_default();
+    let all = [caps.bounding, caps.effective, caps.permitted, caps.inheritable, caps.ambient].concat();
+    let mut unknown: Vec<String> =
+        all.into_iter().filter(|c| !sys::cred::CAPABILITIES.contains(&c.as_str())).collect();
+    unknown.sort();
+    unknown.dedup();
+    Ok(unknown.into_iter().map(|c| format!("warning: there is no capability {c}")).collect())
+}
+
+/// Keys of the kernel's that belong to a namespace of the container's, written by the host's /proc
+/// once that is joined. Any other is the machine's.
+fn sysctls(doc: &Doc, namespaces: &[Namespace]) -> Result<Vec<Act>> {
+    const IPC: [&str; 9] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+        "kernel.msg_next_id",
+    ];
+    let list: BTreeMap<String, String> = doc.read("/linux/sysctl")?.unwrap_or_default();
+    let mut acts = Vec::new();
+    for (key, value) in list {
+        let dotted = key.replace('/', ".");
+        let kind = match dotted.as_str() {
+            k if k.starts_with("net.") => "network",
+            k if k.starts_with("fs.mqueue.") || IPC.contains(&k) => "ipc",
+            "kernel.domainname" | "kernel.hostname" => "uts",
+            _ => bail!("sysctl {key}: it belongs to the machine, not to a namespace"),
+        };
+        if !namespaces.iter().any(|n| n.kind == kind) {
+            bail!("sysctl {key}: the container has no {kind} namespace of its own");
+        }
+        // Where a dot belongs to a name (an interface's), the key is given with slashes.
+        let path = if key.contains('/') { key } else { key.replace('.', "/") };
+        acts.push(Act::Write { path: Path::new("/proc/sys").join(path), text: value });
+    }
+    Ok(acts)
 }
 
 /// v1: the child writes itself into each; v2 was done by the clone.
@@ -86,15 +128,21 @@ fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
         Some(overlay) => acts.push(overlay.clone()),
         None => acts.push(Act::BindSelf { path: root.clone() }),
     }
-    let mounts = doc.mounts()?;
-    for m in &mounts {
+    // What is made in /dev is made as soon as that is mounted: with the volumes in place the same
+    // path may lead, by a link of the image's, into a directory of the host's.
+    let mut terminal = doc.terminal();
+    for m in &doc.mounts()? {
         acts.extend(mount(root, m, look, doc.id()?));
+        // A /dev of the host's is left as it is.
+        if own_root && m.destination == "/dev" && !is_bind(m) {
+            acts.extend(dev(root));
+        }
+        if terminal && m.destination == "/dev/pts" {
+            acts.push(Act::Terminal { root: root.clone() });
+            terminal = false;
+        }
     }
-    // A /dev of the host's is left as it is.
-    if own_root && mounts.iter().any(|m| m.destination == "/dev" && !is_bind(m)) {
-        acts.extend(dev(root));
-    }
-    if doc.terminal() {
+    if terminal {
         acts.push(Act::Terminal { root: root.clone() });
     }
     for path in doc.strings("/linux/readonlyPaths")? {

@@ -15,7 +15,9 @@ pub fn show(steps: &[Step]) -> String {
             (Act::Clone { namespaces, cgroup }, _) => clone = (namespaces, cgroup.as_deref()),
             (act, Side::Child) => child.push(act),
             // Into a pid namespace by path: nsenter's, with the others.
-            (act @ (Act::Setns { .. } | Act::SetnsProcess { .. }), Side::Parent) => child.push(act),
+            (act @ (Act::Setns { .. } | Act::SetnsProcess { .. } | Act::Hide {}), Side::Parent) => {
+                child.push(act)
+            }
             (act, Side::Parent) => {
                 let _ = writeln!(out, "{}", act.show());
             }
@@ -118,7 +120,7 @@ fn script(acts: &[&Act]) -> String {
         ) && !enters_mount(a)
     };
     // When these are done is of no account; the terminal is the shell's own.
-    let early = |a: &Act| matches!(a, Act::Session {} | Act::DieWithParent {});
+    let early = |a: &Act| matches!(a, Act::Session {} | Act::DieWithParent {} | Act::Hide {});
     let moved = |a: &Act| done(a) || early(a) || matches!(a, Act::Terminal { .. });
     let rest: Vec<&Act> = acts.iter().copied().filter(|a| !moved(a)).collect();
     let split = rest.iter().position(|a| a.of_process()).unwrap_or(rest.len());

@@ -29,13 +29,14 @@ pub fn find(roots: &Roots, word: &str) -> Result<String> {
     if !doc::is_name(word) {
         bail!("no container {word}");
     }
+    // A whole id before a name: another container may be named like it.
+    if roots.bundle(word).is_dir() {
+        return Ok(word.to_owned());
+    }
     if let Ok(target) = fs::read_link(roots.name(word))
         && let Some(id) = target.file_name()
     {
         return Ok(id.to_string_lossy().into_owned());
-    }
-    if roots.bundle(word).is_dir() {
-        return Ok(word.to_owned());
     }
     let ids = ids(roots)?;
     let matches: Vec<&String> = ids.iter().filter(|id| id.starts_with(word)).collect();
@@ -88,14 +89,14 @@ pub fn read(roots: &Roots, id: &str) -> Result<Doc> {
     Doc::parse(&text).with_context(|| format!("read {}", path.display()))
 }
 
-/// The container's lock, on its directory: a file would be renamed over. Blocks; `None`: the
-/// container went away meanwhile, or was never there.
-pub fn lock(roots: &Roots, id: &str) -> Result<Option<File>> {
+/// The container's lock, on its directory: a file would be renamed over. Blocks. Post-condition: the
+/// container is still there.
+pub fn lock(roots: &Roots, id: &str) -> Result<File> {
     let path = roots.bundle(id);
-    let dir = match File::open(&path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.with_context(|| format!("open {}", path.display()))?,
-    };
+    let dir = File::open(&path).with_context(|| format!("open {}", path.display()))?;
     sys::io::lock(&dir).with_context(|| format!("lock {}", path.display()))?;
-    Ok(path.exists().then_some(dir))
+    if !path.exists() {
+        bail!("container {id} was taken away meanwhile");
+    }
+    Ok(dir)
 }

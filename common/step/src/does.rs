@@ -3,7 +3,7 @@
 use crate::{Act, Done, Fail, exec};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::inroot::{self, fd_path};
 use sys::{Errno, cgroup, cred, io, mount, ns, process, tty};
 
@@ -21,6 +21,7 @@ impl Act {
             Act::Write { path, text } => {
                 fs::File::options()
                     .write(true)
+                    .custom_flags(sys::O_NONBLOCK)
                     .open(path)
                     .and_then(|mut f| std::io::Write::write_all(&mut f, text.as_bytes()))?;
             }
@@ -30,10 +31,10 @@ impl Act {
                     return Ok(Done::WasSo);
                 }
                 if let (Some(top), false) = (lower.first(), work.join("work").exists()) {
-                    like(upper, top)?;
+                    like(upper, top).map_err(|e| missing(lower, e.errno))?;
                 }
                 let overlay = mount::Overlay { lower, upper: Some((upper, work)), volatile: *volatile };
-                overlay.mount(at)?;
+                overlay.mount(at).map_err(|e| missing(lower, e))?;
             }
             Act::Mount { root, to, source, kind, options } => {
                 mount_in(root, to, source, kind.as_deref(), options)?;
@@ -93,11 +94,18 @@ impl Act {
                 ambient: cred::mask(ambient),
             })?,
             Act::NoNewPrivs {} => cred::no_new_privs()?,
+            Act::Hide {} => cred::set_dumpable(false)?,
             Act::Chdir { path, make } => {
                 if *make && !path.exists() {
                     let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
                 }
                 std::env::set_current_dir(path)?;
+                // Where a link led out of the root, the kernel knows no path to it.
+                std::env::current_dir().map_err(|e| Fail {
+                    errno: e.into(),
+                    why: Some("it lies outside the root".into()),
+                    status: None,
+                })?;
             }
             Act::DieWithParent {} => cred::die_with_parent()?,
             Act::Exec { args, env, fds } => return Err(exec::exec(args, env, *fds)),
@@ -248,6 +256,12 @@ fn name(link: &Path, target: &str) -> Result<Done> {
         }
         Err(e) => Err(e.into()),
     }
+}
+
+/// The kernel does not say which of the directories it could not find.
+fn missing(lower: &[PathBuf], errno: Errno) -> Fail {
+    let gone = lower.iter().find(|d| !d.is_dir()).filter(|_| errno == Errno(sys::ENOENT));
+    Fail { errno, why: gone.map(|d| format!("its layer {} is not there", d.display())), status: None }
 }
 
 fn like(path: &Path, other: &Path) -> Result<()> {

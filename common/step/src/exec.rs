@@ -20,11 +20,7 @@ pub fn exec(args: &[String], env: &[String], fds: u32) -> Fail {
         return Errno(22).into();
     };
     let Some(name) = args.first() else {
-        return Fail {
-            errno: ENOENT,
-            why: Some("no command: process.args is empty".into()),
-            status: Some(127),
-        };
+        return Fail { errno: ENOENT, why: Some("no command: process.args is empty".into()), status: None };
     };
     process::default_signals();
     let _ = process::cloexec_from(fds);

@@ -123,6 +123,9 @@ pub enum Act {
     Caps { effective: Vec<String>, permitted: Vec<String>, inheritable: Vec<String>, ambient: Vec<String> },
     /// PR_SET_NO_NEW_PRIVS.
     NoNewPrivs {},
+    /// PR_SET_DUMPABLE off until exec: to those it joins, /proc shows nothing of this process; by
+    /// its `exe` they could write to the program on the host (CVE-2019-5736).
+    Hide {},
     /// chdir(2); made where missing if `make`.
     Chdir { path: PathBuf, make: bool },
     /// PR_SET_PDEATHSIG.
@@ -199,9 +202,12 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Whoever looked on said quit.
-#[derive(Clone, Copy, Debug)]
-pub struct Stopped;
+/// Whoever looked on said quit, or a signal did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stopped {
+    /// The signal's number, where it was one.
+    pub signal: Option<i32>,
+}
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

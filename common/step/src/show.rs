@@ -151,6 +151,7 @@ impl Act {
                 | User { .. }
                 | Caps { .. }
                 | NoNewPrivs {}
+                | Hide {}
                 | Chdir { .. }
                 | DieWithParent {}
                 | Exec { .. }
@@ -199,9 +200,13 @@ impl Act {
             Act::User { uid, gid, .. } => format!("become user {uid}:{gid}"),
             Act::Caps { .. } => "set capabilities".into(),
             Act::NoNewPrivs {} => "set no_new_privs".into(),
+            Act::Hide {} => "hide from /proc".into(),
             Act::Chdir { path, .. } => format!("change directory to {}", p(path)),
             Act::DieWithParent {} => "die with the parent".into(),
-            Act::Exec { args, .. } => format!("exec {}", args.first().map_or("", |a| a)),
+            Act::Exec { args, .. } => match args.first() {
+                Some(name) => format!("exec {name}"),
+                None => "exec".into(),
+            },
         }
     }
 }

@@ -77,11 +77,13 @@ pub fn ingest<'s>(store: &'s Store, input: Input, base: Option<&str>) -> Result<
             let kind = kind(&head)?;
             let whole = Cursor::new(head).chain(rest);
             match kind {
-                Kind::Rootfs => rootfs::take(&mut incoming, whole)?,
-                Kind::Archive(format) => {
-                    let files = Files::archive(&mut incoming, plain(format, whole)?)?;
-                    incoming.files(files, base)?;
+                Kind::Rootfs => {
+                    if let Some((temp, format)) = rootfs::take(&mut incoming, whole)? {
+                        let again = std::fs::File::open(temp.path()).context("read it again")?;
+                        incoming.archive(again, format, base)?;
+                    }
                 }
+                Kind::Archive(format) => incoming.archive(whole, format, base)?,
             }
         }
     }
@@ -104,6 +106,11 @@ impl<'s> Incoming<'s> {
                 bail!("it is no image: neither index.json (OCI) nor manifest.json (docker) in it")
             }
         }
+    }
+
+    fn archive(&mut self, input: impl Read + Send, format: Format, base: Option<&str>) -> Result<()> {
+        let files = Files::archive(self, plain(format, input)?)?;
+        self.files(files, base)
     }
 
     /// Takes a blob in, with the same meaning as [`Store::take`]. It is kept if it is wanted.

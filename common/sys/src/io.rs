@@ -119,6 +119,20 @@ pub fn onto_stdio(fd: impl AsFd, number: i32) -> Result<()> {
     Ok(())
 }
 
+/// Closes every descriptor from 3 on but one (close_range(2)). For a child that will never run its
+/// parent's destructors: what they own is gone.
+pub fn close_all_but(keep: impl AsFd) -> Result<()> {
+    let keep = keep.as_fd().as_raw_fd() as u32;
+    for (first, last) in [(3, keep - 1), (keep + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: the caller exits or execs without touching another descriptor of its parent's.
+            let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            Errno::check(done)?;
+        }
+    }
+    Ok(())
+}
+
 /// Random bytes (getrandom(2)).
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];

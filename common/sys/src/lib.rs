@@ -20,3 +20,6 @@ pub use libc::{
     EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ELOOP, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EOPNOTSUPP, EPERM, EPIPE,
     ESRCH,
 };
+
+/// open(2): a FIFO or a device does not make the caller wait.
+pub use libc::O_NONBLOCK;

@@ -70,17 +70,15 @@ pub fn cloexec_from(first: u32) -> Result<()> {
 /// Default action for every signal and none blocked, as an exec'd program expects. Rust ignores
 /// SIGPIPE, and an ignored signal stays ignored over exec.
 pub fn default_signals() {
-    use nix::sys::signal::{
-        SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
-    };
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator() {
-        // SAFETY: SIG_DFL is no handler, so there is no code that could run at a bad moment.
-        let _ = unsafe { sigaction(signal, &default) };
-    }
-    for realtime in 32..=64 {
-        // SAFETY: as above. glibc keeps two of them and answers EINVAL.
-        unsafe { libc::signal(realtime, libc::SIG_DFL) };
+    use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+    // struct sigaction as the kernel has it: SIG_DFL, no flags, no mask are all zero.
+    let default = [0_u64; 4];
+    for number in 1..=64_u64 {
+        // By the bare call: the C library keeps 32 and 33 to itself, and a caller may have them
+        // ignored. KILL and STOP are EINVAL.
+        // SAFETY: the kernel reads one struct, no longer than `default`; SIG_DFL is no handler, so
+        // there is no code that could run at a bad moment.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, number, default.as_ptr(), 0, 8) };
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }

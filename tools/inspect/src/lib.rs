@@ -1,7 +1,7 @@
 //! The document of a container again: it may be piped on.
 #![forbid(unsafe_code)]
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use cli::Host;
 use state::{Record, Roots};
@@ -34,7 +34,7 @@ pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
     let mut status = 0;
     for word in &words.containers {
-        if let Err(e) = one(word, words.form, &host.roots).with_context(|| format!("inspect {word}")) {
+        if let Err(e) = one(word, words.form, &host.roots) {
             cli::say("inspect", &cli::line(&e));
             status = 1;
         }

@@ -67,6 +67,9 @@ pub fn show(doc: &Doc, host: &Host) -> Result<String> {
 /// process of its own watches over it; an error means that nothing runs.
 pub fn detach(doc: &Doc, host: &Host, driver: &mut Driver) -> Result<()> {
     let id = doc.id()?.context("the document has no id")?.to_owned();
+    for warning in launch::warnings(doc)? {
+        cli::say(driver.name(), &warning);
+    }
     let lock = state::lock(&host.roots, &id)?;
     if let Some(pid) = Record::read(&host.roots, &id).ok().flatten().and_then(|r| r.running()) {
         bail!("start {id}: it runs already, as process {pid}");

@@ -12,14 +12,7 @@ use step::Watch;
 use sys::{io, process};
 
 /// The monitor's whole life. `lock` holds the container against others until it has started.
-pub fn live(
-    doc: &Doc,
-    host: &Host,
-    id: &str,
-    driver: &mut Driver,
-    lock: Option<File>,
-    tell: OwnedFd,
-) -> Result<()> {
+pub fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, lock: File, tell: OwnedFd) -> Result<()> {
     process::setsid()?;
     let begun = begin(doc, host, id, driver);
     drop(lock);
@@ -69,7 +62,7 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     let null = File::options().read(true).write(true).open("/dev/null").context("open /dev/null")?;
     let steps = launch::init(doc, &Look::now(doc, host)?)?;
     let ((out, out_w), (err, err_w)) = (io::pipe()?, io::pipe()?);
-    let signals = launch::signals()?;
+    let mut signals = launch::signals()?;
     let streams = if doc.terminal() {
         [None, None, None]
     } else {
@@ -77,7 +70,7 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     };
     driver.expect(steps.len());
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(driver) } else { None };
-    let mut child = launch::start(&steps, streams, watch)?;
+    let mut child = launch::start(&steps, streams, &mut signals, watch)?;
     let record = Record::new(&host.roots, id, child.pid);
     if let Err(e) = launch::save(&host.roots, &record) {
         let _ = process::signal(&child.pidfd, process::KILL);

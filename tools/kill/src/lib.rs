@@ -33,7 +33,7 @@ pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
     let mut status = 0;
     for word in &words.containers {
-        match one(word, words, &host).with_context(|| format!("kill {word}")) {
+        match one(word, words, &host) {
             Ok(()) => cli::print(&format!("{word}\n"))?,
             Err(e) => {
                 cli::say("kill", &cli::line(&e));
@@ -46,17 +46,19 @@ pub fn run(words: &Words) -> Result<u8> {
 
 fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
     let id = state::find(&host.roots, word)?;
-    if words.all {
-        return all(&id, words.signal, host);
-    }
-    let record = Record::read(&host.roots, &id)?;
+    let done = if words.all { all(&id, words.signal, host) } else { first(&id, words.signal, host) };
+    done.with_context(|| format!("kill {word}"))
+}
+
+fn first(id: &str, signal: i32, host: &Host) -> Result<()> {
+    let record = Record::read(&host.roots, id)?;
     let Some(pid) = record.as_ref().and_then(Record::running) else { bail!("it does not run") };
     let pidfd = process::pidfd(pid)?;
     // The pid was this container's after the pidfd was opened, so the pidfd is.
     if record.and_then(|r| r.running()).is_none() {
         bail!("it does not run");
     }
-    Ok(process::signal(&pidfd, words.signal)?)
+    Ok(process::signal(&pidfd, signal)?)
 }
 
 fn all(id: &str, signal: i32, host: &Host) -> Result<()> {

@@ -50,6 +50,8 @@ pub fn run(words: &Words) -> Result<u8> {
     let dash = words.stdin.is_some() || words.name.as_deref() == Some("-");
     let name = words.name.as_deref().filter(|n| *n != "-");
     let mut doc = if dash { cli::input::document()? } else { Doc::default() };
+    let there = doc.id()?.map(String::from).filter(|id| host.roots.bundle(id).is_dir());
+    let _lock = there.as_deref().map(|id| held(id, name, &host)).transpose()?;
     edit(&words.from, name, &mut doc, &host)?;
     bundle::identify(&mut doc)?;
     let steps = plan(&doc, &host, true)?;
@@ -59,6 +61,20 @@ pub fn run(words: &Words) -> Result<u8> {
     }
     let made = Driver::new("new", &words.drive)?.run(&steps)?;
     cli::print_doc(&doc).map(|()| 0).inspect_err(|_| cli::roll_back("new", &steps, &made))
+}
+
+/// The document of a container that is there already may be given again, but not another name.
+fn held(id: &str, name: Option<&str>, host: &Host) -> Result<fs::File> {
+    let lock = state::lock(&host.roots, id)?;
+    let doc = state::read(&host.roots, id)?;
+    if name.is_some() && doc.name()? != name {
+        bail!(
+            "name {}: the container {id} is there already, as {}",
+            name.unwrap_or_default(),
+            doc.name()?.unwrap_or(id)
+        );
+    }
+    Ok(lock)
 }
 
 /// Name and root into the document.

@@ -52,7 +52,11 @@ fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
         }
         return Ok(());
     }
-    let _lock = state::lock(&host.roots, &id)?;
+    let _lock = match state::lock(&host.roots, &id) {
+        // Somebody else took it away, or a crash left less than a container.
+        Err(_) if !host.roots.bundle(&id).exists() => return bundle::remove(&id, host),
+        other => other?,
+    };
     let record = Record::read(&host.roots, &id).ok().flatten();
     if let Some(record) = record
         && let Some(pid) = record.running()

@@ -94,6 +94,9 @@ pub fn foreground(doc: &Doc, host: &Host, driver: &mut Driver, input: bool) -> R
 }
 
 fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> Result<u8> {
+    for warning in launch::warnings(doc)? {
+        cli::say(driver.name(), &warning);
+    }
     let lock = state::lock(&host.roots, id)?;
     if let Some(pid) = Record::read(&host.roots, id).ok().flatten().and_then(|r| r.running()) {
         bail!("spawn {id}: it runs already, as process {pid}");

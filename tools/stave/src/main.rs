@@ -1,6 +1,7 @@
 //! `stave`: runs `stave-X` for `stave X`, as git does; the tools lie beside it, or in PATH.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -25,7 +26,7 @@ stave X --help says more, and man stave-X, stave(7), stave-document(7).
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     let Some(word) = args.next() else {
-        eprint!("{HELP}");
+        let _ = std::io::stderr().write_all(HELP.as_bytes());
         return ExitCode::from(2);
     };
     match word.to_str() {
@@ -33,19 +34,39 @@ fn main() -> ExitCode {
             // `stave help X` is `stave X --help`.
             return match args.next() {
                 Some(tool) => exec(&tool, vec!["--help".into()]),
-                None => {
-                    print!("{HELP}");
-                    ExitCode::SUCCESS
-                }
+                None => print(HELP),
             };
         }
         Some("-V" | "--version") => {
-            println!("stave {}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
+            return print(concat!("stave ", env!("CARGO_PKG_VERSION"), "\n"));
         }
         _ => {}
     }
     exec(&word, args.collect())
+}
+
+/// A reader that went away is a silent failure.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            if e.kind() != std::io::ErrorKind::BrokenPipe {
+                say(&format!("write to stdout: {}", words(&e)));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "stave: {text}");
+}
+
+/// The error without its number.
+fn words(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 fn exec(word: &OsString, args: Vec<OsString>) -> ExitCode {
@@ -54,7 +75,7 @@ fn exec(word: &OsString, args: Vec<OsString>) -> ExitCode {
         || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         || name.starts_with('-')
     {
-        eprintln!("stave: no tool '{name}' (see stave --help)");
+        say(&format!("no tool '{name}' (see stave --help)"));
         return ExitCode::from(2);
     }
     let file = format!("stave-{name}");
@@ -62,10 +83,9 @@ fn exec(word: &OsString, args: Vec<OsString>) -> ExitCode {
     let program = beside.unwrap_or_else(|| PathBuf::from(&file));
     let error = Command::new(&program).arg0(&file).args(args).exec();
     if error.kind() == std::io::ErrorKind::NotFound {
-        eprintln!("stave: no tool '{name}' (see stave --help)");
+        say(&format!("no tool '{name}' (see stave --help)"));
         return ExitCode::from(2);
     }
-    let text = error.to_string();
-    eprintln!("stave: run {}: {}", program.display(), text.split(" (os error").next().unwrap_or(&text));
+    say(&format!("run {}: {}", program.display(), words(&error)));
     ExitCode::from(126)
 }

@@ -22,7 +22,7 @@ pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
     let mut status = 0;
     for word in &words.containers {
-        match one(word, &host.roots).with_context(|| format!("wait for {word}")) {
+        match one(word, &host.roots) {
             Ok(code) => cli::print(&format!("{code}\n"))?,
             Err(e) => {
                 cli::say("wait", &cli::line(&e));
@@ -35,17 +35,21 @@ pub fn run(words: &Words) -> Result<u8> {
 
 fn one(word: &str, roots: &Roots) -> Result<i32> {
     let id = state::find(roots, word)?;
-    let Some(record) = Record::read(roots, &id)? else { bail!("it was never started") };
+    end(&id, roots).with_context(|| format!("wait for {word}"))
+}
+
+fn end(id: &str, roots: &Roots) -> Result<i32> {
+    let Some(record) = Record::read(roots, id)? else { bail!("it was never started") };
     if let Some(exit) = &record.stave.exit {
         return Ok(exit.code);
     }
-    let Some(pid) = record.running() else { return recorded(roots, &id, &record) };
+    let Some(pid) = record.running() else { return recorded(roots, id, &record) };
     let pidfd = process::pidfd(pid)?;
     if record.running().is_none() {
-        return recorded(roots, &id, &record);
+        return recorded(roots, id, &record);
     }
     process::ended(&pidfd, -1)?;
-    recorded(roots, &id, &record).or_else(|e| match process::exit_of(&pidfd) {
+    recorded(roots, id, &record).or_else(|e| match process::exit_of(&pidfd) {
         // Taken away at once (--rm): the kernel still knows.
         Some(exit) => Ok(exit.status()),
         None => Err(e),
