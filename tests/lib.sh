@@ -138,16 +138,6 @@ cgroups() {
   find /sys/fs/cgroup -mindepth 1 -maxdepth 4 -type d -path '*/stave/*' -name "$1" 2>/dev/null | sort
 }
 
-# ours: of the cgroups on stdin, those that are not somebody else's: full of processes of which none
-# is seen from the pid namespace of this script.
-ours() {
-  while read -r dir; do
-    id=${dir##*/}
-    tasks=$(cgroup "$id" pids.current)
-    [ "${tasks:-0}" -gt 0 ] && ! cgroup "$id" cgroup.procs | grep -q '[1-9]' || echo "$dir"
-  done
-}
-
 # cgroup ID FILE: what a file of its cgroup holds, in whichever hierarchy has it.
 cgroup() {
   cat /sys/fs/cgroup/*/stave/"$1"/"$2" /sys/fs/cgroup/stave/"$1"/"$2" 2>/dev/null
@@ -171,7 +161,7 @@ mounts() {
 # them can be compared.
 snapshot() {
   echo 'mounts:' && mounts / | comm -13 "$T/mounts" - | uniq -c
-  echo 'cgroups:' && cgroups '*' | comm -13 "$T/cgroups" - | ours
+  echo 'cgroups:' && cgroups '*' | comm -13 "$T/cgroups" -
   echo 'links:' && ls /sys/class/net
   echo 'directories:' && for dir in "$STAVE_ROOT"/c "$STAVE_ROOT"/names "$STAVE_RUN"; do
     [ ! -d "$dir" ] || find "$dir" -mindepth 1 -maxdepth 2 ! -name 'ns'
