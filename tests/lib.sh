@@ -160,7 +160,7 @@ mounts() {
 # snapshot: what containers leave on a machine, and was not there when the script began. Two of
 # them can be compared.
 snapshot() {
-  echo 'mounts:' && mounts / | comm -13 "$T/mounts" -
+  echo 'mounts:' && mounts / | comm -13 "$T/mounts" - | uniq -c
   echo 'cgroups:' && cgroups '*' | comm -13 "$T/cgroups" -
   echo 'links:' && ls /sys/class/net
   echo 'directories:' && for dir in "$STAVE_ROOT"/c "$STAVE_ROOT"/names "$STAVE_RUN"; do
@@ -179,15 +179,31 @@ processes() {
   echo "$found"
 }
 
-# nothing_left WHAT BEFORE: BEFORE is a snapshot, and the machine is so again. Others may use the
-# cgroup tree meanwhile, so a difference is looked at again.
-nothing_left() {
-  for again in 1 2 3 4 5; do
-    now=$(snapshot)
-    [ "$now" != "$2" ] || break
-    [ "$again" = 5 ] || sleep 0.2
+# left BEFORE: what differs from that snapshot: lines that came (+) and went (-). Others may start and
+# end containers on the machine meanwhile, so only what differs at each of several looks counts,
+# and a cgroup that went is theirs.
+left() {
+  printf '%s\n' "$1" | grep . >"$T/was"
+  for look in 1 2 3 4 5; do
+    [ "$look" = 1 ] || sleep 0.2
+    snapshot | grep . >"$T/is"
+    {
+      grep -Fxv -f "$T/was" "$T/is" | sed 's/^/+ /'
+      grep -Fxv -f "$T/is" "$T/was" | grep -v '^/sys/fs/cgroup/' | sed 's/^/- /'
+    } >"$T/differs"
+    if [ "$look" -gt 1 ]; then
+      grep -Fx -f "$T/differs" "$T/left" >"$T/still"
+      mv "$T/still" "$T/differs"
+    fi
+    mv "$T/differs" "$T/left"
+    [ -s "$T/left" ] || return 0
   done
-  is "$1" "$now" "$2"
+  cat "$T/left"
+}
+
+# nothing_left WHAT BEFORE: the machine is as in that snapshot.
+nothing_left() {
+  is "$1" "$(left "$2")" ''
 }
 
 # fresh: roots of its own, empty.

@@ -62,7 +62,7 @@ id; hostname; pwd; ls /dev; ls /mnt/etc/passwd
 grep -E 'Cap|NoNew|Uid|Gid|Groups' /proc/self/status
 cut -d' ' -f4- /proc/self/mountinfo | sed 's/^\(.*\) - /\1 - /; s/master:[0-9]*//; s/shared:[0-9]*//' | sort
 cat /proc/self/cgroup | sort
-echo "I am $$ of $(ls -d /proc/[0-9]* | wc -l | sed 's/^[1-9]$/few/')"
+echo "pid $$"
 env | grep -v '^_=\|^SHLVL=\|^PWD=\|^OLDPWD=' | sort
 END
 probe=$(cat probe)

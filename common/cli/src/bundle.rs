@@ -37,8 +37,9 @@ pub fn steps(doc: &Doc, host: &Host, sync: bool) -> Result<Vec<Step>> {
         }
     }
     let (path, text) = (bundle.join("config.json"), doc.line() + "\n");
-    if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
-        acts.push(Act::Save { path, text, sync });
+    let former = fs::read_to_string(&path).ok();
+    if former.as_deref() != Some(text.as_str()) {
+        acts.push(Act::Save { path, text, former, sync });
     }
     Ok(acts.into_iter().map(Step::parent).collect())
 }

@@ -165,7 +165,11 @@ impl Watch for Driver {
                 Ok(Done::WasSo) => "it was so".to_owned(),
                 Err(e) => e.to_string(),
             };
-            let line = format!("+ {}  # {answer}", act.show());
+            // On the first line: what follows may be a here-document.
+            let shown = act.show();
+            let (first, rest) = shown.split_once('\n').unwrap_or((&shown, ""));
+            let line = format!("+ {first}  # {answer}\n{rest}");
+            let line = line.trim_end_matches('\n');
             match &mut self.ask {
                 Some((_, to)) => {
                     let _ = write!(to, "{}\r\n", line.replace('\n', "\r\n"));

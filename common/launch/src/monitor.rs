@@ -42,7 +42,7 @@ pub fn save(roots: &Roots, record: &Record) -> Result<()> {
     let dir = roots.run_of(&record.id);
     let acts = [
         Act::Mkdir { path: dir.clone(), mode: 0o711 },
-        Act::Save { path: dir.join("state.json"), text: record.text(), sync: false },
+        Act::Save { path: dir.join("state.json"), text: record.text(), former: None, sync: false },
     ];
     for act in acts {
         act.make().map_err(|e| Fault::new(&act, e))?;
@@ -101,12 +101,19 @@ fn until_exit(child: &Child, signals: &mut Signals, terminal: Option<&Terminal>)
     if let (Some(t), Some(master)) = (terminal, &child.master) {
         tty::copy_size(&t.tty, master);
     }
-    let mut input = terminal.is_some_and(|t| t.input);
+    // Once the workload has closed its terminal, or the caller's has ended, they are read no more:
+    // such a descriptor is always ready.
+    let (mut output, mut input) = (terminal.is_some(), terminal.is_some_and(|t| t.input));
     loop {
         let mut fds: Vec<(BorrowedFd, bool)> = vec![(child.pidfd.as_fd(), false), (signals.as_fd(), false)];
+        let (mut master_at, mut tty_at) = (usize::MAX, usize::MAX);
         if let (Some(t), Some(master)) = (terminal, &child.master) {
-            fds.push((master.as_fd(), false));
+            if output {
+                master_at = fds.len();
+                fds.push((master.as_fd(), false));
+            }
             if input {
+                tty_at = fds.len();
                 fds.push((t.tty.as_fd(), false));
             }
         }
@@ -125,11 +132,11 @@ fn until_exit(child: &Child, signals: &mut Signals, terminal: Option<&Terminal>)
             }
         }
         if let (Some(t), Some(master)) = (terminal, &child.master) {
-            if is(2) && !is(0) {
-                pump(master, &t.tty);
+            if is(master_at) && !is(0) {
+                output = pump(master, &t.tty);
             }
-            if is(3) && !pump(&t.tty, master) {
-                input = false;
+            if is(tty_at) {
+                input = pump(&t.tty, master);
             }
         }
         if is(0) {

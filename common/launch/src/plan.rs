@@ -250,6 +250,9 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     if let Some(caps) = &caps {
         acts.push(Act::Bound { capabilities: caps.bounding.clone() });
     }
+    if who.uid != 0 {
+        acts.push(Act::Streams { uid: who.uid, terminal: doc.terminal() });
+    }
     if doc.get("/process/user").is_some() {
         acts.push(Act::User { uid: who.uid, gid: who.gid, groups: who.additional_gids.clone() });
     }

@@ -16,7 +16,7 @@ impl Act {
         match self {
             Act::Bundle { path } => return mkdir(path, 0o700),
             Act::Mkdir { path, mode } => return mkdir(path, *mode),
-            Act::Save { path, text, sync } => save(path, text, *sync)?,
+            Act::Save { path, text, sync, .. } => save(path, text, *sync)?,
             Act::Name { link, target } => return name(link, target),
             Act::Write { path, text } => {
                 fs::File::options()
@@ -82,6 +82,7 @@ impl Act {
                 cred::set_umask(*mask);
             }
             Act::Bound { capabilities } => cred::bound(cred::mask(capabilities))?,
+            Act::Streams { uid, terminal } => io::own_stdio(*uid, *terminal),
             Act::User { uid, gid, groups } => {
                 cred::keep_caps(true)?;
                 cred::set_user(*uid, *gid, groups)?;
@@ -122,6 +123,7 @@ impl Act {
                 Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {} // somebody else's
                 other => gone_is_fine(other)?,
             },
+            Act::Save { path, former: Some(former), sync, .. } => save(path, former, *sync)?,
             Act::Name { link, target } if fs::read_link(link).is_ok_and(|t| t == Path::new(target)) => {
                 gone_is_fine(fs::remove_file(link))?;
             }

@@ -57,8 +57,9 @@ pub enum Act {
     Bundle { path: PathBuf },
     /// mkdir(2), with parents. Undone: rmdir(2); one that holds something stays.
     Mkdir { path: PathBuf, mode: u32 },
-    /// A file replaced as a whole: temp file, rename(2), with fsync(2) if `sync`.
-    Save { path: PathBuf, text: String, sync: bool },
+    /// A file replaced as a whole: temp file, rename(2), with fsync(2) if `sync`. Undone: it holds
+    /// again what it held before, where it was there.
+    Save { path: PathBuf, text: String, former: Option<String>, sync: bool },
     /// A symbolic link whose being there decides who got a name.
     Name { link: PathBuf, target: String },
     /// Text written into a file that is there (cgroup, sysctl).
@@ -117,6 +118,9 @@ pub enum Act {
     Umask { mask: u32 },
     /// The bounding set is no more than these.
     Bound { capabilities: Vec<String> },
+    /// Pipes among the standard streams, and a terminal made for the process, belong to the user
+    /// (fchown(2)), who may then open them again by /dev/stdout. The caller's files stay as they are.
+    Streams { uid: u32, terminal: bool },
     /// setgroups(2), setresgid(2), setresuid(2); permitted capabilities stay until `Caps`.
     User { uid: u32, gid: u32, groups: Vec<u32> },
     /// capset(2) and the ambient set.

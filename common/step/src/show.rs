@@ -148,6 +148,7 @@ impl Act {
                 | Rlimit { .. }
                 | Umask { .. }
                 | Bound { .. }
+                | Streams { .. }
                 | User { .. }
                 | Caps { .. }
                 | NoNewPrivs {}
@@ -197,6 +198,7 @@ impl Act {
             Act::Rlimit { kind, soft, hard } => format!("set {kind} to {soft}:{hard}"),
             Act::Umask { .. } => "set umask".into(),
             Act::Bound { .. } => "drop capabilities from the bounding set".into(),
+            Act::Streams { uid, .. } => format!("give the standard streams to user {uid}"),
             Act::User { uid, gid, .. } => format!("become user {uid}:{gid}"),
             Act::Caps { .. } => "set capabilities".into(),
             Act::NoNewPrivs {} => "set no_new_privs".into(),

@@ -133,6 +133,21 @@ pub fn close_all_but(keep: impl AsFd) -> Result<()> {
     Ok(())
 }
 
+/// Gives those of the standard streams that are pipes, or with `terminal` terminals, to a user. One
+/// that cannot be given stays as it is.
+pub fn own_stdio(uid: u32, terminal: bool) {
+    let owner = rustix::fs::Uid::from_raw(uid);
+    let give = |fd: std::os::fd::BorrowedFd| {
+        let pipe = kind(fd).is_ok_and(|k| k.is_fifo() || k.is_socket());
+        if pipe || (terminal && crate::tty::is_tty(fd)) {
+            let _ = rustix::fs::fchown(fd, Some(owner), None);
+        }
+    };
+    give(std::io::stdin().as_fd());
+    give(std::io::stdout().as_fd());
+    give(std::io::stderr().as_fd());
+}
+
 /// Random bytes (getrandom(2)).
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];

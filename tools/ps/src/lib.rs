@@ -82,7 +82,7 @@ fn row(e: &Entry, words: &Words) -> Vec<String> {
     let pid = e.record.as_ref().and_then(Record::running).map(|p| p.to_string()).unwrap_or_default();
     vec![
         e.id.clone(),
-        image(e).unwrap_or_default(),
+        image(e).unwrap_or_default().escape_debug().to_string(),
         command.escape_debug().to_string(),
         created(e).map(|at| ago(at) + " ago").unwrap_or_default(),
         said(e),
