@@ -9,8 +9,8 @@
   size ROWS COLS
   kill SIGNAL    to the command
 
-At the end it waits for the command and prints `exit STATUS, cooked` (or raw: the mode in which the
-terminal was left). All that the command printed goes to the file LOG.
+At the end it waits for the command and prints `exit STATUS, cooked` (or raw: the terminal was not
+left in each setting as it was found). All that the command printed goes to the file LOG.
 
   terminal.py LOG COMMAND... <<'END'
 """
@@ -25,6 +25,7 @@ def size(rows, cols):
 
 
 size(24, 80)
+found = termios.tcgetattr(slave)
 pid = os.fork()
 if pid == 0:
     os.setsid()
@@ -110,6 +111,5 @@ while pump(0.02):
     if time.time() > end:
         finish("it does not end")
 finish()
-mode = termios.tcgetattr(slave)[3]
-cooked = mode & termios.ICANON and mode & termios.ECHO
+cooked = termios.tcgetattr(slave) == found
 print(f"exit {status if status >= 0 else 128 - status}, {'cooked' if cooked else 'raw'}")
