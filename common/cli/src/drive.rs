@@ -126,6 +126,9 @@ pub fn undo_all(steps: &[Step]) -> Result<()> {
     if errors.is_empty() { Ok(()) } else { Err(anyhow!(errors.join("; "))) }
 }
 
+/// HUP INT QUIT TERM.
+const ENDING: [i32; 4] = [1, 2, 3, 15];
+
 impl Watch for Driver {
     fn before(&mut self, n: usize, act: &Act) -> Next {
         let Some((from, to)) = &mut self.ask else { return Next::Go };
@@ -138,6 +141,12 @@ impl Watch for Driver {
                 n + 1,
                 self.total
             );
+            // A signal is as good an answer: while a child waits for it, none would be heard.
+            let ahead = !from.buffer().is_empty();
+            if !ahead && !sys::io::readable_before(from.get_ref(), &ENDING).unwrap_or(false) {
+                let _ = writeln!(to);
+                return Next::Quit;
+            }
             let mut answer = String::new();
             match from.read_line(&mut answer) {
                 Ok(0) | Err(_) => return Next::Quit,

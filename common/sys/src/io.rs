@@ -211,6 +211,24 @@ impl Signals {
     }
 }
 
+/// Waits until a descriptor can be read (`true`) or one of the signals comes (`false`), which is
+/// taken; the caller's signal mask is as before afterwards.
+pub fn readable_before(fd: impl AsFd, numbers: &[i32]) -> Result<bool> {
+    use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+    let before = SigSet::thread_get_mask()?;
+    let mut signals = Signals::take(numbers)?;
+    let result = loop {
+        match poll(&[(fd.as_fd(), false), (signals.as_fd(), false)], -1) {
+            Err(e) => break Err(e),
+            Ok(ready) if ready.get(1) == Some(&true) => break signals.waiting().map(|_| false),
+            Ok(ready) if ready.first() == Some(&true) => break Ok(true),
+            Ok(_) => {}
+        }
+    };
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    result
+}
+
 impl AsFd for Signals {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
