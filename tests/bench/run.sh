@@ -25,7 +25,7 @@ stave unpack busybox >/dev/null
 # Debian's crun refuses a hybrid host: it runs where the v2 part is covered.
 touch "$work/ns"
 mount --bind "$work" "$work" && mount --make-private "$work"
-trap 'end; umount -l "$work" 2>/dev/null; rm -rf --one-file-system "$work"' EXIT
+trap 'end 2>/dev/null; umount -l "$work"; rm -rf --one-file-system "$work"' EXIT
 unshare --mount="$work/ns" sh -c '[ ! -d /sys/fs/cgroup/unified ] || mount -t tmpfs none /sys/fs/cgroup/unified'
 in_ns() { nsenter --mount="$work/ns" "$@" </dev/null >/dev/null 2>&1; }
 
