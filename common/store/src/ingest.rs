@@ -8,6 +8,7 @@ mod layout;
 mod rootfs;
 
 use crate::compress::{Format, peek, plain};
+use crate::digest::Hashing;
 use crate::extract::clean;
 use crate::{Descriptor, Digest, REF_NAME, Store, Temp, archive, find, name};
 use anyhow::{Context, Result, bail};
@@ -132,10 +133,30 @@ impl<'s> Incoming<'s> {
         }
     }
 
-    fn head(&self, digest: &Digest) -> Result<Vec<u8>> {
+    fn open(&self, digest: &Digest) -> Result<std::fs::File> {
         let path = self.temps.get(digest).map_or_else(|| self.store.blob(digest), |t| t.path().to_owned());
-        let file = std::fs::File::open(path).with_context(|| format!("read blob {digest}"))?;
-        Ok(peek(file, 8)?.0)
+        std::fs::File::open(path).with_context(|| format!("read blob {digest}"))
+    }
+
+    fn head(&self, digest: &Digest) -> Result<Vec<u8>> {
+        Ok(peek(self.open(digest)?, 8)?.0)
+    }
+
+    /// A layer is what the config says of it, once it is decompressed.
+    fn verify(&self, layer: &Digest, diff_id: &Digest) -> Result<()> {
+        let is = match Format::of(&self.head(layer)?) {
+            Format::Plain => layer.clone(),
+            format => {
+                let mut plain = Hashing::new(plain(format, self.open(layer)?)?);
+                std::io::copy(&mut plain, &mut std::io::sink())
+                    .with_context(|| format!("read layer {layer}"))?;
+                plain.hasher.finish()
+            }
+        };
+        if is != *diff_id {
+            bail!("layer {layer} is something else: its diff_id is {is}, the config says {diff_id}");
+        }
+        Ok(())
     }
 
     fn add(&mut self, descriptor: Descriptor, names: Vec<String>) {

@@ -203,7 +203,7 @@ fn what_docker_saves() {
         .raw(&format!("{hex}.json"), &image.config)
         .raw(&layer, &Tar::new().file("else", "").bytes())
         .bytes();
-    assert!(load(&store, &lying, None).unwrap_err().to_string().contains("is something else"));
+    assert!(load(&store, &lying, None).unwrap_err().root_cause().to_string().contains("is something else"));
     let absent = Tar::new()
         .file("manifest.json", &list("../../etc/passwd"))
         .raw(&format!("{hex}.json"), &image.config);
@@ -258,7 +258,18 @@ fn a_diff_id_that_lies() {
     let text = String::from_utf8(image.manifest.clone()).unwrap();
     let right = made(&plain).config;
     image.manifest = text.replace(Digest::of(&right).hex(), Digest::of(&image.config).hex()).into_bytes();
-    load(&store, &layout(&image.blobs(), &index(vec![image.entry("a:1")])), None).unwrap();
+    let e = load(&store, &layout(&image.blobs(), &index(vec![image.entry("a:1")])), None).unwrap_err();
+    assert!(e.root_cause().to_string().contains("its diff_id is"), "{e:#}");
+    assert_eq!(blobs(&store), 0);
+    // Put into the store by somebody else, it is found when it is unpacked.
+    for blob in image.blobs() {
+        store.keep(&store.take(blob, None).unwrap()).unwrap();
+    }
+    let named = store.change(|i| {
+        i.put(&image.entry("a:1"), Some("a:1"));
+        Ok(())
+    });
+    named.unwrap();
     let e = store.unpack(&store.image("a:1").unwrap()).unwrap_err();
     assert!(e.root_cause().to_string().contains("its diff_id is"), "{e:#}");
     assert_eq!(fs::read_dir(store.layers_path()).unwrap().count(), 0);

@@ -54,11 +54,9 @@ fn image(incoming: &mut Incoming, files: &mut Files, item: &Item) -> Result<Desc
         let media_type = match Format::of(&incoming.head(&digest)?) {
             Format::Zstd => bail!("{name}: zstd is not supported yet"),
             Format::Gzip => LAYER_GZIP,
-            Format::Plain if digest != *diff_id => {
-                bail!("{name} is something else: its digest is {digest}, the config says {diff_id}")
-            }
             Format::Plain => LAYER,
         };
+        incoming.verify(&digest, diff_id).with_context(|| format!("read {name}"))?;
         layers.push(Descriptor::new(media_type, digest, size));
     }
     manifest(incoming, &config_at, &layers)

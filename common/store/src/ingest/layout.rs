@@ -1,7 +1,7 @@
 //! An OCI image layout (image-spec image-layout.md).
 
 use super::{Files, Incoming};
-use crate::manifest::{CONTAINERD_NAME, LAYER};
+use crate::manifest::CONTAINERD_NAME;
 use crate::{Config, Descriptor, Index, Manifest, name};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
@@ -91,8 +91,7 @@ fn blob(incoming: &mut Incoming, files: &mut Files, d: &Descriptor) -> Result<()
     Ok(())
 }
 
-/// The config is an image's, and agrees with the manifest as far as can be told without reading
-/// the layers.
+/// The config is an image's, and agrees with the manifest and the layers.
 fn check(incoming: &Incoming, manifest: &Manifest) -> Result<()> {
     let config: Config = serde_json::from_slice(&incoming.bytes(&manifest.config.digest)?)
         .with_context(|| format!("config {}", manifest.config.digest))?;
@@ -101,9 +100,7 @@ fn check(incoming: &Incoming, manifest: &Manifest) -> Result<()> {
         bail!("{} layers in its manifest, {} in its config", manifest.layers.len(), ids.len());
     }
     for (layer, id) in manifest.layers.iter().zip(ids) {
-        if layer.media_type == LAYER && layer.digest != *id {
-            bail!("layer {} has diff_id {id} in the config", layer.digest);
-        }
+        incoming.verify(&layer.digest, id)?;
     }
     Ok(())
 }
