@@ -16,7 +16,7 @@ pub use drive::{Drive, Driver, roll_back, undo_all};
 pub use end::end;
 pub use error::{Failure, Usage, fail, fail_with, left, line, say, status, tool, usage};
 pub use filter::{Filter, Stage, command, filter, show};
-pub use output::{print, print_doc, table};
+pub use output::{each, print, print_doc, table};
 pub use words::words;
 
 pub use state::Host;

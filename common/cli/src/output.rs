@@ -15,6 +15,22 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Does one act for each of several containers, prints what it gives, and goes on after an error:
+/// status 1 if there was one.
+pub fn each(name: &str, containers: &[String], mut act: impl FnMut(&str) -> Result<String>) -> Result<u8> {
+    let mut status = 0;
+    for word in containers {
+        match act(word) {
+            Ok(text) => print(&text)?,
+            Err(e) => {
+                crate::say(name, &crate::line(&e));
+                status = 1;
+            }
+        }
+    }
+    Ok(status)
+}
+
 /// The document: one line, or indented on a terminal.
 pub fn print_doc(doc: &Doc) -> Result<()> {
     let text = if std::io::stdout().is_terminal() { doc.pretty() } else { doc.line() };

@@ -146,21 +146,6 @@ impl Act {
         }
         Ok(())
     }
-
-    /// Whether undoing it does anything.
-    pub fn leaves(&self) -> bool {
-        use Act::*;
-        matches!(
-            self,
-            Bundle { .. }
-                | Mkdir { .. }
-                | Name { .. }
-                | Overlay { .. }
-                | Pin { .. }
-                | Cgroup { .. }
-                | Members { .. }
-        )
-    }
 }
 
 fn gone_is_fine(result: std::io::Result<()>) -> Result<()> {

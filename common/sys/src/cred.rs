@@ -108,16 +108,6 @@ pub fn set_caps(caps: &Caps) -> Result<()> {
     Ok(())
 }
 
-/// The sets that the calling thread has (capget(2)).
-pub fn get_caps() -> Result<Caps> {
-    let header = [0x2008_0522_u32, 0];
-    let mut data = [0_u32; 6];
-    // SAFETY: version 3 writes two times three 32-bit words.
-    Errno::check(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) })?;
-    let whole = |i: usize| u64::from(data[i]) | u64::from(data[i + 3]) << 32;
-    Ok(Caps { effective: whole(0), permitted: whole(1), inheritable: whole(2), ambient: 0 })
-}
-
 /// What the kernel knows at all: the bounding set of a process that never dropped any is this.
 pub fn bounding() -> u64 {
     (0..64).filter(|c| prctl(libc::PR_CAPBSET_READ, *c, 0) == Ok(1)).fold(0, |m, c| m | 1 << c)

@@ -226,13 +226,6 @@ pub fn umount_all(path: &Path) -> Result<()> {
     }
 }
 
-/// The mount points at or below `dir`, deepest last (/proc/self/mountinfo).
-pub fn below(dir: &Path) -> Result<Vec<PathBuf>> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo")?;
-    let points = text.lines().filter_map(|l| l.split(' ').nth(4)).map(unescape);
-    Ok(points.filter(|p| p.starts_with(dir)).collect())
-}
-
 /// mountinfo writes space, tab, newline and backslash as three octal digits.
 pub fn unescape(field: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;

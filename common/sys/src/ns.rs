@@ -97,13 +97,6 @@ pub fn set_hostname(name: &str) -> Result<()> {
     Ok(nix::unistd::sethostname(name)?)
 }
 
-/// setdomainname(2).
-pub fn set_domainname(name: &str) -> Result<()> {
-    // SAFETY: the pointer and the length describe `name`, which the kernel only reads.
-    Errno::check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }.into())?;
-    Ok(())
-}
-
 /// Brings a network interface up in the caller's network namespace (netdevice(7), SIOCSIFFLAGS).
 pub fn link_up(name: &str) -> Result<()> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};

@@ -237,12 +237,6 @@ pub fn pid() -> i32 {
     nix::unistd::getpid().as_raw()
 }
 
-/// kill(2) of every process that the caller may signal but itself: in a pid namespace, all of it.
-pub fn kill_everyone(number: i32) -> Result<()> {
-    // SAFETY: kill(2) takes integers only.
-    Errno::check(unsafe { libc::kill(-1, number) }.into()).map(drop)
-}
-
 /// Ends the calling process at once, without running destructors or atexit handlers: for a child
 /// whose memory is a copy of its parent's.
 pub fn exit_now(code: i32) -> ! {

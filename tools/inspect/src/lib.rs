@@ -32,14 +32,7 @@ pub enum As {
 /// The main of `stave inspect`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
-    let mut status = 0;
-    for word in &words.containers {
-        if let Err(e) = one(word, words.form, &host.roots) {
-            cli::say("inspect", &cli::line(&e));
-            status = 1;
-        }
-    }
-    Ok(status)
+    cli::each("inspect", &words.containers, |word| one(word, words.form, &host.roots).map(|()| String::new()))
 }
 
 fn one(word: &str, form: As, roots: &Roots) -> Result<()> {

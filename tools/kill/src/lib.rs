@@ -31,17 +31,7 @@ fn signal(text: &str) -> Result<i32, String> {
 /// The main of `stave kill`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
-    let mut status = 0;
-    for word in &words.containers {
-        match one(word, words, &host) {
-            Ok(()) => cli::print(&format!("{word}\n"))?,
-            Err(e) => {
-                cli::say("kill", &cli::line(&e));
-                status = 1;
-            }
-        }
-    }
-    Ok(status)
+    cli::each("kill", &words.containers, |word| one(word, words, &host).map(|()| format!("{word}\n")))
 }
 
 fn one(word: &str, words: &Words, host: &Host) -> Result<()> {

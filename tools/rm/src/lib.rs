@@ -24,18 +24,17 @@ pub struct Words {
 /// The main of `stave rm`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
-    let mut status = 0;
-    for word in &words.containers {
-        match one(word, words, &host) {
-            Ok(()) if words.dry_run => {}
-            Ok(_) => cli::print(&format!("{word}\n"))?,
-            Err(e) => {
-                cli::say("rm", &cli::line(&e));
-                status = 1;
-            }
-        }
-    }
-    Ok(status)
+    cli::each("rm", &words.containers, |word| {
+        if words.dry_run { show(word, &host) } else { one(word, words, &host).map(|()| format!("{word}\n")) }
+    })
+}
+
+/// What would be undone, as shell.
+fn show(word: &str, host: &Host) -> Result<String> {
+    let id = state::find(&host.roots, word)?;
+    let doc = state::read(&host.roots, &id).ok();
+    let steps = bundle::everything(&id, doc.as_ref(), host);
+    Ok(steps.iter().rev().filter_map(|s| s.act.show_undo()).map(|line| line + "\n").collect())
 }
 
 fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
@@ -43,15 +42,6 @@ fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
         Err(_) if words.force => return Ok(()),
         other => other?,
     };
-    if words.dry_run {
-        let doc = state::read(&host.roots, &id).ok();
-        for s in bundle::everything(&id, doc.as_ref(), host).iter().rev() {
-            if let Some(line) = s.act.show_undo() {
-                cli::print(&format!("{line}\n"))?;
-            }
-        }
-        return Ok(());
-    }
     let _lock = match state::lock(&host.roots, &id) {
         // Somebody else took it away, or a crash left less than a container.
         Err(_) if !host.roots.bundle(&id).exists() => return bundle::remove(&id, host),

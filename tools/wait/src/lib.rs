@@ -20,17 +20,7 @@ pub struct Words {
 /// The main of `stave wait`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
-    let mut status = 0;
-    for word in &words.containers {
-        match one(word, &host.roots) {
-            Ok(code) => cli::print(&format!("{code}\n"))?,
-            Err(e) => {
-                cli::say("wait", &cli::line(&e));
-                status = 1;
-            }
-        }
-    }
-    Ok(status)
+    cli::each("wait", &words.containers, |word| Ok(format!("{}\n", one(word, &host.roots)?)))
 }
 
 fn one(word: &str, roots: &Roots) -> Result<i32> {
