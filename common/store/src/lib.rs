@@ -8,6 +8,7 @@
 
 mod archive;
 mod blob;
+pub mod changes;
 mod compress;
 mod digest;
 mod extract;
