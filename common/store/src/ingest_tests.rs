@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::testing::{Dir, Tar, root};
-use crate::{CONFIG, Index, LAYER, LAYER_GZIP, MANIFEST, manifest};
+use crate::{CONFIG, Index, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, manifest};
 use serde_json::json;
 use std::fs;
 use std::io::Write;
@@ -13,6 +13,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
+}
+
+/// Two frames, and behind them a skippable one, as zstd:chunked has.
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let (a, b) = bytes.split_at(bytes.len() / 2);
+    let frame = |part| zstd::stream::encode_all(part, 1).unwrap();
+    [&frame(a)[..], &frame(b), &[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]].concat()
 }
 
 fn load(store: &Store, bytes: &[u8], base: Option<&str>) -> Result<Vec<Loaded>> {
@@ -76,7 +83,7 @@ fn an_archive_of_a_layout() {
     let (dir, image) = (Dir::new(), made(&root_tar()));
     let store = Store::new(&dir.path);
     let bytes = layout(&image.blobs(), &index(vec![image.entry("latest"), image.entry("a/b:1")]));
-    for bytes in [gzip(&bytes), bytes] {
+    for bytes in [gzip(&bytes), zstd(&bytes), bytes] {
         let loaded = load(&store, &bytes, Some("box.oci.tar")).unwrap();
         assert_eq!(loaded.len(), 1);
         assert_eq!(loaded[0].names, ["box:latest", "a/b:1"]);
@@ -191,7 +198,12 @@ fn what_docker_saves() {
         .raw(&format!("{hex}.json"), &image.config)
         .raw("l.tar.gz", &image.layer)
         .bytes();
-    for (bytes, kind) in [(old, LAYER), (crane, LAYER_GZIP)] {
+    let newest = Tar::new()
+        .file("manifest.json", &list("l.tar.zst"))
+        .raw(&format!("{hex}.json"), &image.config)
+        .raw("l.tar.zst", &zstd(&plain))
+        .bytes();
+    for (bytes, kind) in [(old, LAYER), (crane, LAYER_GZIP), (newest, LAYER_ZSTD)] {
         let loaded = load(&store, &bytes, Some("file.tar")).unwrap();
         assert_eq!(loaded[0].names, ["a:2", "b/c:latest"]);
         let image_now = store.image("a:2").unwrap();
@@ -222,6 +234,12 @@ fn a_root_is_the_same_image_each_time() {
     let diff_id = |l: &Loaded| store.open(&l.descriptor, None).unwrap().config.rootfs.diff_ids.clone();
     assert_eq!(diff_id(&zipped[0]), [Digest::of(&plain)]);
     assert_eq!(diff_id(&first[0]), diff_id(&zipped[0]));
+    let zstd = load(&store, &zstd(&plain), None).unwrap();
+    assert_eq!(diff_id(&first[0]), diff_id(&zstd[0]));
+    let image = store.open(&zstd[0].descriptor, None).unwrap();
+    assert_eq!(image.manifest.layers[0].media_type, LAYER_ZSTD);
+    let dir = store.unpack(&image).unwrap()[0].dir.clone();
+    assert_eq!(fs::read_to_string(PathBuf::from(dir).join("etc/hostname")).unwrap(), "h\n");
 }
 
 #[test]

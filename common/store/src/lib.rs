@@ -29,7 +29,7 @@ pub use find::{Found, Image};
 pub use gc::{Garbage, Held};
 pub use ingest::{Empty, Incoming, Input, Loaded, ingest};
 pub use layer::Plan;
-pub use manifest::{CONFIG, LAYER, LAYER_GZIP, MANIFEST, REF_NAME};
+pub use manifest::{CONFIG, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, REF_NAME};
 pub use manifest::{Config, Descriptor, Execution, Index, Manifest, Platform, RootFs};
 pub use name::{nearest, normal};
 

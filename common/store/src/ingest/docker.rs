@@ -4,7 +4,7 @@
 use super::{Files, Incoming};
 use crate::compress::Format;
 use crate::extract::clean;
-use crate::{CONFIG, Config, Descriptor, Digest, LAYER, LAYER_GZIP, MANIFEST, normal};
+use crate::{CONFIG, Config, Descriptor, Digest, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, normal};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::json;
@@ -52,7 +52,7 @@ fn image(incoming: &mut Incoming, files: &mut Files, item: &Item) -> Result<Desc
     for (name, diff_id) in names.iter().zip(&config.rootfs.diff_ids) {
         let (digest, size) = file(incoming, name)?;
         let media_type = match Format::of(&incoming.head(&digest)?) {
-            Format::Zstd => bail!("{name}: zstd is not supported yet"),
+            Format::Zstd => LAYER_ZSTD,
             Format::Gzip => LAYER_GZIP,
             Format::Plain => LAYER,
         };

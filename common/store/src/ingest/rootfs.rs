@@ -5,7 +5,7 @@ use crate::archive::Archive;
 use crate::compress::{Format, plain};
 use crate::digest::Hashing;
 use crate::extract::clean;
-use crate::{CONFIG, Descriptor, LAYER, LAYER_GZIP, Temp, manifest};
+use crate::{CONFIG, Descriptor, LAYER, LAYER_GZIP, LAYER_ZSTD, Temp, manifest};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::io::{self, Read, Write};
@@ -36,7 +36,11 @@ pub(super) fn take(incoming: &mut Incoming, mut input: impl Read + Send) -> Resu
     if index && !root {
         return Ok(Some((layer, format)));
     }
-    let media_type = if format == Format::Gzip { LAYER_GZIP } else { LAYER };
+    let media_type = match format {
+        Format::Zstd => LAYER_ZSTD,
+        Format::Gzip => LAYER_GZIP,
+        Format::Plain => LAYER,
+    };
     let layer_at = Descriptor::new(media_type, layer.digest.clone(), layer.size);
     incoming.want(&layer.digest);
     incoming.temps.insert(layer.digest.clone(), layer);
