@@ -1,7 +1,7 @@
 //! index.json: which images there are, and what they are called.
 
 use crate::{Descriptor, Digest, Index, REF_NAME, Store, blob, manifest, normal};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Map, json};
 use std::fs::File;
 use std::io;
@@ -80,25 +80,6 @@ impl Index {
     /// Takes an image away with all its names.
     pub fn remove_digest(&mut self, digest: &Digest) {
         self.manifests.retain(|d| d.digest != *digest);
-    }
-
-    /// The entry for this machine.
-    pub(crate) fn for_host(&self) -> Result<&Descriptor> {
-        let host = manifest::Platform::host();
-        let same = |d: &&Descriptor| {
-            d.platform.as_ref().is_some_and(|p| p.os == host.os && p.architecture == host.architecture)
-        };
-        if let Some(d) = self.manifests.iter().find(same) {
-            return Ok(d);
-        }
-        if let [only] = self.manifests.as_slice()
-            && only.platform.is_none()
-        {
-            return Ok(only);
-        }
-        let known = self.manifests.iter().filter_map(|d| d.platform.as_ref());
-        let known: Vec<String> = known.filter(|p| p.os != "unknown").map(|p| p.text()).collect();
-        bail!("no image for {} (there are: {})", host.text(), known.join(", "));
     }
 }
 

@@ -40,7 +40,7 @@ struct Made {
 
 fn made(plain: &[u8]) -> Made {
     let layer = gzip(plain);
-    let config = json!({"architecture": manifest::architecture(), "os": "linux", "created": "2020-01-01T00:00:00Z",
+    let config = json!({"architecture": crate::platform::architecture(), "os": "linux", "created": "2020-01-01T00:00:00Z",
         "config": {"Cmd": ["sh"]}, "rootfs": {"type": "layers", "diff_ids": [Digest::of(plain)]}, "x": [1]});
     let config = config.to_string().into_bytes();
     let at = |kind: &str, bytes: &[u8]| Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64);
@@ -158,14 +158,14 @@ fn of_several_platforms_the_hosts() {
         d.platform = serde_json::from_value(json!({"os": os, "architecture": architecture})).unwrap();
         d
     };
-    let list = index(vec![on(&other, "linux", "vax"), on(&image, "linux", manifest::architecture())]);
+    let list = index(vec![on(&other, "linux", "vax"), on(&image, "linux", crate::platform::architecture())]);
     let mut at = Descriptor::new(manifest::INDEX, Digest::of(&list), list.len() as u64);
     at.annotations.insert(REF_NAME.into(), json!("many:1"));
     let all: Vec<&[u8]> = image.blobs().into_iter().chain(other.blobs()).chain([list.as_slice()]).collect();
     let loaded = load(&store, &layout(&all, &index(vec![at])), None).unwrap();
     assert_eq!(loaded[0].descriptor.digest, Digest::of(&image.manifest));
     assert_eq!(blobs(&store), 3, "the other platform's are not kept");
-    let side = index(vec![on(&other, "linux", "vax"), on(&image, "linux", manifest::architecture())]);
+    let side = index(vec![on(&other, "linux", "vax"), on(&image, "linux", crate::platform::architecture())]);
     let loaded = load(&store, &layout(&all, &side), Some("side.tar")).unwrap();
     assert_eq!((loaded.len(), loaded[0].names.as_slice()), (1, &["side:latest".to_owned()][..]));
     let none = index(vec![on(&other, "linux", "vax"), on(&other, "plan9", "vax")]);

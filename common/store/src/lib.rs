@@ -19,6 +19,8 @@ mod ingest;
 mod layer;
 mod manifest;
 mod name;
+mod platform;
+mod reference;
 #[cfg(test)]
 mod testing;
 
@@ -30,8 +32,10 @@ pub use gc::{Garbage, Held};
 pub use ingest::{Empty, Incoming, Input, Loaded, ingest};
 pub use layer::Plan;
 pub use manifest::{CONFIG, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, REF_NAME};
-pub use manifest::{Config, Descriptor, Execution, Index, Manifest, Platform, RootFs};
+pub use manifest::{Config, Descriptor, Execution, Index, Manifest, RootFs};
 pub use name::{nearest, normal};
+pub use platform::Platform;
+pub use reference::Reference;
 
 use anyhow::{Context, Result};
 use std::fs::{self, DirBuilder, File};

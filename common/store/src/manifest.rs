@@ -1,7 +1,7 @@
 //! The image specification's JSON (manifest.md, image-index.md, config.md) as far as it is read:
 //! own structs that keep unknown keys, media types as text, since both OCI's and docker's occur.
 
-use crate::Digest;
+use crate::{Digest, Platform};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -73,44 +73,6 @@ impl Descriptor {
     /// Whether the blob is one image's manifest.
     pub fn is_manifest(&self) -> bool {
         [MANIFEST, DOCKER_MANIFEST].contains(&self.media_type.as_str())
-    }
-}
-
-/// What machine an image runs on.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Platform {
-    /// As Go names it: `amd64`, `arm64`.
-    #[serde(default)]
-    pub architecture: String,
-    /// `linux`.
-    #[serde(default)]
-    pub os: String,
-    /// All else.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-impl Platform {
-    /// This machine's.
-    pub fn host() -> Platform {
-        Platform { architecture: architecture().into(), os: "linux".into(), extra: Map::new() }
-    }
-
-    /// As people write it.
-    pub fn text(&self) -> String {
-        format!("{}/{}", self.os, self.architecture)
-    }
-}
-
-/// The machine's architecture as Go names it.
-pub fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        "loongarch64" => "loong64",
-        other => other,
     }
 }
 

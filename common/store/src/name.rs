@@ -1,37 +1,16 @@
 //! Names of images: `NAME[:TAG]`, as docker writes them, without the default registry.
 
+use crate::Reference;
 use anyhow::{Result, bail};
 
 /// The one form under which a name is stored: docker's default registry and `library/` left out,
 /// the tag always there. So `busybox`, `busybox:latest` and `docker.io/library/busybox` are one.
 pub fn normal(text: &str) -> Result<String> {
-    let short = match text.strip_prefix("docker.io/") {
-        Some(rest) => rest.strip_prefix("library/").unwrap_or(rest),
-        None => text,
-    };
-    let tagged = short.rsplit('/').next().is_some_and(|last| last.contains(':'));
-    let (path, tag) = match short.rsplit_once(':') {
-        Some((path, tag)) if tagged => (path, tag),
-        _ => (short, "latest"),
-    };
-    let part = |part: &str, port: bool| {
-        let (name, number) = part.split_once(':').filter(|_| port).unwrap_or((part, "0"));
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        edge(name.chars().next())
-            && edge(name.chars().last())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
-            && !number.is_empty()
-            && number.bytes().all(|b| b.is_ascii_digit())
-    };
-    let good_tag = tag.len() <= 128
-        && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && tag.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    let parts: Vec<&str> = path.split('/').collect();
-    let good = parts.iter().enumerate().all(|(i, p)| part(p, i == 0 && parts.len() > 1));
-    if !good || !good_tag || path.len() > 255 {
-        bail!("'{text}' is not a name of an image (NAME[:TAG]: lower case letters, digits, . _ - and /)");
+    let reference = Reference::parse(text)?;
+    if reference.digest.is_some() {
+        bail!("'{text}' has a digest; a name is NAME[:TAG]");
     }
-    Ok(format!("{path}:{tag}"))
+    Ok(reference.name())
 }
 
 /// A name made of what a file is called, where it has one that can be used.
@@ -115,9 +94,10 @@ mod tests {
         ] {
             assert_eq!(normal(text).unwrap(), name);
         }
-        for bad in
-            ["", "Busybox", "a b", "a:", ":t", "a//b", "/a", "a/", "../x", "a:b:c", "a@b", "-a", "a:.x"]
-        {
+        for bad in [
+            "", "Busybox", "a b", "a:", ":t", "a//b", "/a", "a/", "../x", "a:b:c", "a@b", "-a", "a:.x",
+            "a..b",
+        ] {
             assert!(normal(bad).is_err(), "{bad}");
         }
     }

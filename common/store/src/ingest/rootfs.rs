@@ -5,7 +5,7 @@ use crate::archive::Archive;
 use crate::compress::{Format, plain};
 use crate::digest::Hashing;
 use crate::extract::clean;
-use crate::{CONFIG, Descriptor, LAYER, LAYER_GZIP, LAYER_ZSTD, Temp, manifest};
+use crate::{CONFIG, Descriptor, LAYER, LAYER_GZIP, LAYER_ZSTD, Temp};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::io::{self, Read, Write};
@@ -45,7 +45,7 @@ pub(super) fn take(incoming: &mut Incoming, mut input: impl Read + Send) -> Resu
     incoming.want(&layer.digest);
     incoming.temps.insert(layer.digest.clone(), layer);
     let config = json!({
-        "architecture": manifest::architecture(),
+        "architecture": crate::platform::architecture(),
         "os": "linux",
         "config": {},
         "rootfs": { "type": "layers", "diff_ids": [diff_id] },
