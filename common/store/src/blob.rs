@@ -19,17 +19,22 @@ pub struct Temp {
 /// More than any manifest, index or configuration (registries refuse more than 4 MiB).
 const LIMIT: u64 = 16 << 20;
 
-/// A name that nobody else has, beside `path`.
-pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
+/// A name that nobody else has, beside `path`: `.NAME.LEASE.RANDOM`.
+pub(crate) fn beside(path: &Path, lease: &str) -> io::Result<PathBuf> {
     let random: [u8; 6] = sys::io::random().map_err(|e| io::Error::from_raw_os_error(e.0))?;
     let random: String = random.iter().map(|b| format!("{b:02x}")).collect();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(path.with_file_name(format!(".{name}.{random}")))
+    Ok(path.with_file_name(format!(".{name}.{lease}.{random}")))
+}
+
+/// The lease in a name that [`beside`] made.
+pub(crate) fn lease_of(temp: &str) -> Option<&str> {
+    temp.strip_prefix('.')?.rsplit('.').nth(1)
 }
 
 /// Replaces a small file at once: either the old content is there or the new.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temp = beside(path)?;
+pub(crate) fn replace(path: &Path, lease: &str, bytes: &[u8]) -> io::Result<()> {
+    let temp = beside(path, lease)?;
     let written = (|| {
         let mut file = File::create_new(&temp)?;
         file.write_all(bytes)?;
@@ -119,7 +124,7 @@ impl Store {
     }
 
     pub(crate) fn writing(&self) -> Result<Writing> {
-        let temp = beside(&self.blobs().join("blob"))?;
+        let temp = self.beside(&self.blobs().join("blob"))?;
         let file = File::create_new(&temp).with_context(|| format!("create {}", temp.display()))?;
         Ok(Writing { temp, file, hasher: Hasher::default(), done: false })
     }

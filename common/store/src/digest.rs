@@ -69,7 +69,7 @@ impl From<Digest> for String {
 }
 
 /// sha256 and the count of what went by.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher {
     hash: sha2::Sha256,
     size: u64,

@@ -35,7 +35,7 @@ impl Store {
         let mut index = self.index()?;
         let result = change(&mut index)?;
         let text = serde_json::to_vec(&index).context("write index.json")?;
-        blob::replace(&self.index_path(), &text)
+        blob::replace(&self.index_path(), &self.lease(), &text)
             .with_context(|| format!("write {}", self.index_path().display()))?;
         Ok(result)
     }

@@ -168,6 +168,8 @@ impl<'s> Incoming<'s> {
 
     /// Afterwards the images are in the store, under their names.
     pub fn commit(self) -> Result<Vec<Loaded>> {
+        // Between its blobs' names and its own nothing keeps an image.
+        let _moment = self.store.moment()?;
         for digest in &self.wanted {
             if let Some(temp) = self.temps.get(digest) {
                 self.store.keep(temp)?;

@@ -254,15 +254,24 @@ fn unpacked_once_and_collected() {
     assert_eq!(fs::read_to_string(PathBuf::from(&layers[0].dir).join("etc/hostname")).unwrap(), "h\n");
     assert_eq!(store.unpack(&image).unwrap(), layers);
     drop(work);
-    let _alone = store.alone().unwrap();
-    assert!(store.garbage(&crate::Held::default()).unwrap().is_empty());
-    fs::write(store.blobs().join(".blob.0123"), "left").unwrap();
+    let alone = store.alone().unwrap().unwrap();
+    let garbage = |users: &[crate::User]| {
+        store.account(users).unwrap().into_iter().filter(crate::Item::is_garbage).count()
+    };
+    assert_eq!(garbage(&[]), 0);
+    fs::write(store.blobs().join(".blob.none.0123"), "left").unwrap();
     store.change(|i| Ok(i.remove_name("a:1"))).unwrap();
-    let held = crate::Held { manifests: vec![image.descriptor.digest.clone()], dirs: vec![] };
-    assert_eq!(store.garbage(&held).unwrap().len(), 1, "a container holds the rest");
-    let garbage = store.garbage(&crate::Held::default()).unwrap();
-    assert_eq!(garbage.len(), 5);
-    store.collect(&garbage).unwrap();
+    let manifest = Some(image.descriptor.digest.clone());
+    let user = crate::User { name: "c".into(), manifest, dirs: vec![] };
+    assert_eq!(garbage(std::slice::from_ref(&user)), 1, "a container holds the rest");
+    assert_eq!(garbage(&[]), 5);
+    // A container that comes in the last moment keeps its layer.
+    let late = crate::User { name: "d".into(), manifest: None, dirs: vec![PathBuf::from(&layers[0].dir)] };
+    let gone = store.collect(alone, store.account(&[]).unwrap(), || Ok(vec![late.clone()])).unwrap();
+    assert_eq!(gone.len(), 4);
+    assert!(PathBuf::from(&layers[0].dir).join("etc/hostname").exists());
+    let alone = store.alone().unwrap().unwrap();
+    store.collect(alone, store.account(&[]).unwrap(), || Ok(vec![])).unwrap();
     assert_eq!((blobs(&store), fs::read_dir(store.layers_path()).unwrap().count()), (0, 0));
 }
 
@@ -322,4 +331,26 @@ fn a_layer_without_parents_depends_on_what_is_below() {
     assert_ne!(on[0].dir, alone[0].dir);
     let mode = fs::metadata(PathBuf::from(&on[0].dir).join("etc")).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&mode) & 0o777, 0o700);
+}
+
+#[test]
+fn a_lease_keeps_what_is_at_work() {
+    let (dir, plain) = (Dir::new(), root_tar());
+    let store = Store::new(&dir.path);
+    load(&store, &layout(&made(&plain).blobs(), &index(vec![made(&plain).entry("a:1")])), None).unwrap();
+    let image = store.image("a:1").unwrap();
+    let collect = || {
+        let store = Store::new(&dir.path);
+        let alone = store.alone().unwrap().unwrap();
+        store.collect(alone, store.account(&[]).unwrap(), || Ok(vec![])).unwrap().len()
+    };
+    let work = store.work().unwrap();
+    let temp = store.take(&b"a blob"[..], None).unwrap();
+    store.change(|i| Ok(i.remove_name("a:1"))).unwrap();
+    work.hold(&image.descriptor.digest).unwrap();
+    assert_eq!(collect(), 0);
+    assert!(temp.path().exists());
+    drop(work);
+    assert_eq!(collect(), 4);
+    assert!(!temp.path().exists());
 }

@@ -4,7 +4,7 @@
 use crate::compress::{Format, peek, plain};
 use crate::digest::{Digest, Hasher};
 use crate::extract::{Made, extract};
-use crate::{Image, Store, blob};
+use crate::{Image, Store};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fs::{self, DirBuilder};
 use std::io::{self, Cursor, Read};
@@ -17,6 +17,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 pub struct Plan {
     /// Of the blob.
     pub digest: Digest,
+    /// Of the blob, in bytes.
+    pub size: u64,
     /// Of the plain archive.
     pub diff_id: Digest,
     /// If the archive says all, the directory is called after the diff_id alone.
@@ -43,7 +45,8 @@ impl Store {
             layers.iter().zip(diff_ids).zip(self.places(diff_ids)).map(|((layer, diff_id), place)| {
                 let [alone, chained] = place;
                 let there = [&alone, &chained].into_iter().find(|d| d.is_dir()).cloned();
-                Plan { digest: layer.digest.clone(), diff_id: diff_id.clone(), alone, chained, there }
+                let (digest, size) = (layer.digest.clone(), layer.size);
+                Plan { digest, size, diff_id: diff_id.clone(), alone, chained, there }
             });
         Ok(plans.collect())
     }
@@ -97,7 +100,7 @@ impl Store {
     }
 
     fn layer(&self, plan: &Plan, lower: &[PathBuf]) -> Result<PathBuf> {
-        let temp = blob::beside(&plan.alone)?;
+        let temp = self.beside(&plan.alone)?;
         DirBuilder::new().mode(0o755).create(&temp).with_context(|| format!("mkdir {}", temp.display()))?;
         let made = self.fill(plan, &temp, lower).and_then(|made| {
             let to = if made == Made::Alone { &plan.alone } else { &plan.chained };
@@ -116,7 +119,7 @@ impl Store {
 
     /// One thread decompresses and hashes, this one makes the files.
     fn fill(&self, plan: &Plan, dir: &Path, lower: &[PathBuf]) -> Result<Made> {
-        let (head, rest) = peek(self.open_blob(&plan.digest)?, 8)?;
+        let (head, rest) = peek(self.follow(&plan.digest, plan.size)?, 8)?;
         let input = plain(Format::of(&head), Cursor::new(head).chain(rest))?;
         let (send, receive) = sync_channel(32);
         std::thread::scope(|scope| {

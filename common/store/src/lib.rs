@@ -1,9 +1,9 @@
 //! The image store: an OCI image layout at ROOT/store that skopeo and umoci read, and the layers
 //! unpacked at ROOT/layers.
 //!
-//! What has a digest is kept byte for byte and verified when it comes in. Two locks, both on
-//! directories: ROOT/store is held shared by whoever adds or unpacks and exclusively by whoever
-//! collects garbage; ROOT/store/blobs exclusively for the moment of a change to index.json.
+//! What has a digest is kept byte for byte and verified when it comes in. Who adds or unpacks has a
+//! lease ([`Work`]); who collects garbage holds ROOT/store for a moment ([`Alone`]); ROOT/store/blobs
+//! is locked for the moment of a change to index.json.
 #![forbid(unsafe_code)]
 
 mod archive;
@@ -19,39 +19,46 @@ mod ingest;
 mod layer;
 mod manifest;
 mod name;
+mod part;
 mod platform;
 mod reference;
 #[cfg(test)]
 mod testing;
+mod work;
 
 pub use blob::Temp;
 pub use compress::Format;
 pub use digest::{Digest, Hasher};
 pub use find::{Found, Image};
-pub use gc::{Garbage, Held};
+pub use gc::{Item, Kind, User};
 pub use ingest::{Empty, Incoming, Input, Loaded, ingest};
 pub use layer::Plan;
 pub use manifest::{CONFIG, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, REF_NAME};
 pub use manifest::{Config, Descriptor, Execution, Index, Manifest, RootFs};
 pub use name::{nearest, normal};
+pub use part::{Follow, Part, Wrong};
 pub use platform::Platform;
 pub use reference::Reference;
+pub use work::{Alone, Work};
 
-use anyhow::{Context, Result};
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The store below a root directory. Nothing is made until something is put into it.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// The lease that names its temporary files.
+    lease: Arc<Mutex<String>>,
 }
 
 impl Store {
     /// The store of a root (`host.roots.root`).
     pub fn new(root: &Path) -> Store {
-        Store { root: root.to_owned() }
+        Store { root: root.to_owned(), lease: Arc::new(Mutex::new("none".into())) }
     }
 
     /// The OCI image layout.
@@ -68,43 +75,38 @@ impl Store {
         self.root.join("store/blobs/sha256")
     }
 
-    /// Held while something is added or unpacked, so that it is not collected meanwhile. Makes the
-    /// store where there is none.
-    pub fn work(&self) -> Result<File> {
-        self.make().with_context(|| format!("make {}", self.path().display()))?;
-        let dir = File::open(self.path()).with_context(|| format!("open {}", self.path().display()))?;
-        sys::io::lock_shared(&dir).with_context(|| format!("lock {}", self.path().display()))?;
-        Ok(dir)
+    fn lease(&self) -> String {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Held while garbage is collected: nobody adds or unpacks. `None`: there is no store.
-    pub fn alone(&self) -> Result<Option<File>> {
-        let dir = match File::open(self.path()) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.with_context(|| format!("open {}", self.path().display()))?,
-        };
-        sys::io::lock(&dir).with_context(|| format!("lock {}", self.path().display()))?;
-        Ok(Some(dir))
+    fn called(&self, lease: String) {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = lease;
     }
 
-    fn make(&self) -> std::io::Result<()> {
-        if self.path().join("oci-layout").exists() {
+    fn beside(&self, path: &Path) -> io::Result<PathBuf> {
+        blob::beside(path, &self.lease())
+    }
+
+    fn make(&self) -> io::Result<()> {
+        if self.path().join("oci-layout").exists() && self.path().join("leases").is_dir() {
             return Ok(());
         }
         // Old files of images, setuid programs among them, are no business of other users.
         DirBuilder::new().recursive(true).mode(0o755).create(&self.root)?;
-        for (dir, mode) in [("store", 0o700), ("layers", 0o700), ("store/blobs", 0o755)] {
+        for (dir, mode) in
+            [("store", 0o700), ("layers", 0o700), ("store/blobs", 0o755), ("store/leases", 0o755)]
+        {
             mkdir(&self.root.join(dir), mode)?;
         }
         mkdir(&self.blobs(), 0o755)?;
         mkdir(&self.layers_path(), 0o755)?;
-        blob::replace(&self.path().join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)
+        blob::replace(&self.path().join("oci-layout"), &self.lease(), br#"{"imageLayoutVersion":"1.0.0"}"#)
     }
 }
 
-fn mkdir(path: &Path, mode: u32) -> std::io::Result<()> {
+fn mkdir(path: &Path, mode: u32) -> io::Result<()> {
     match DirBuilder::new().mode(mode).create(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && fs::metadata(path)?.is_dir() => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && fs::metadata(path)?.is_dir() => Ok(()),
         other => other,
     }
 }

@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result};
 use cli::Host;
-use store::{Digest, Held, Store};
+use store::{Digest, Store, User};
 
 /// Takes names away, and then what is left without one.
 pub(crate) fn remove(store: &Store, host: &Host, words: &[String]) -> Result<u8> {
     let mut status = 0;
-    let _alone = store.alone()?;
+    let alone = store.alone()?;
     for word in words {
         match forget(store, word) {
             Ok(()) => cli::print(&format!("{word}\n"))?,
@@ -17,7 +17,8 @@ pub(crate) fn remove(store: &Store, host: &Host, words: &[String]) -> Result<u8>
             }
         }
     }
-    store.collect(&store.garbage(&held(host)?)?)?;
+    let Some(alone) = alone else { return Ok(status) };
+    store.collect(alone, store.account(&users(host)?)?, || users(host))?;
     Ok(status)
 }
 
@@ -32,28 +33,27 @@ fn forget(store: &Store, word: &str) -> Result<()> {
     })
 }
 
-/// Removes it, or shows it, and says how much.
+/// Removes it, or shows it.
 pub(crate) fn gc(store: &Store, host: &Host, dry_run: bool) -> Result<()> {
-    let _alone = store.alone()?;
-    let garbage = store.garbage(&held(host)?)?;
+    let Some(alone) = store.alone()? else { return Ok(()) };
+    let items = store.account(&users(host)?)?;
     if !dry_run {
-        store.collect(&garbage)?;
+        for item in store.collect(alone, items, || users(host))? {
+            cli::print(&format!("{}\n", item.path.display()))?;
+        }
+        return Ok(());
     }
-    for g in &garbage {
-        let path = step::quote(&g.path.to_string_lossy());
-        let line = match (dry_run, g.size) {
-            (true, None) => format!("rm -rf {path}"),
-            (true, Some(_)) => format!("rm -f {path}"),
-            (false, _) => g.path.display().to_string(),
-        };
-        cli::print(&format!("{line}\n"))?;
+    drop(alone);
+    for item in items.iter().filter(|i| i.is_garbage()) {
+        let path = step::quote(&item.path.to_string_lossy());
+        cli::print(&format!("rm -{} {path}\n", if item.is_dir { "rf" } else { "f" }))?;
     }
     Ok(())
 }
 
 /// What containers use. One whose document cannot be read may use anything, so nothing is removed.
-fn held(host: &Host) -> Result<Held> {
-    let mut held = Held::default();
+pub(crate) fn users(host: &Host) -> Result<Vec<User>> {
+    let mut users = Vec::new();
     for entry in state::list(&host.roots)? {
         let doc = match entry.doc {
             Ok(doc) => doc,
@@ -62,12 +62,11 @@ fn held(host: &Host) -> Result<Held> {
             Err(e) => return Err(e).context(format!("nothing collected: container {}", entry.id)),
         };
         let shown = || format!("nothing collected: container {}", entry.id);
-        if let Some(image) = doc.image().with_context(shown)? {
-            held.manifests.push(Digest::parse(&image.digest).with_context(shown)?);
-        }
-        for layer in doc.layers().with_context(shown)? {
-            held.dirs.push(layer.dir.into());
-        }
+        let image = doc.image().with_context(shown)?;
+        let manifest = image.map(|i| Digest::parse(&i.digest)).transpose().with_context(shown)?;
+        let dirs = doc.layers().with_context(shown)?.into_iter().map(|l| l.dir.into()).collect();
+        let name = doc.name().with_context(shown)?.map_or_else(|| entry.id.clone(), str::to_owned);
+        users.push(User { name, manifest, dirs });
     }
-    Ok(held)
+    Ok(users)
 }

@@ -44,7 +44,8 @@ pub fn edit(image: Option<&str>, doc: &mut Doc, host: &Host) -> Result<()> {
     let store = Store::new(&host.roots.root);
     let image = find(image, doc, &store)?;
     let layers = {
-        let _work = store.work()?;
+        let work = store.work()?;
+        work.hold(&image.descriptor.digest)?;
         store.unpack(&image)?
     };
     doc.set_stave("image", serde_json::to_value(image.descriptor()).context("write the document")?)?;
