@@ -89,7 +89,7 @@ impl Reached {
 }
 
 impl Store {
-    /// Accounts for all that there is, in the order of the paths. The caller holds
+    /// Accounts for all that there is in ROOT/store and ROOT/layers. The caller holds
     /// [`Store::alone`], so that it does not change meanwhile.
     pub fn account(&self, users: &[User]) -> Result<Vec<Item>> {
         let (leases, _) = self.living()?;
@@ -158,10 +158,8 @@ impl Store {
             });
         }
         let layers = self.layers_path();
-        for dir in [layers.parent().unwrap_or(&layers), &layers] {
-            if dir.is_dir() {
-                items.push(own(dir.to_owned(), true));
-            }
+        if layers.is_dir() {
+            items.push(own(layers.clone(), true));
         }
         for (path, is_dir, name) in entries(&layers)? {
             items.push(match name.starts_with('.') {

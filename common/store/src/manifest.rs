@@ -122,6 +122,30 @@ pub struct Config {
     pub config: Execution,
     /// The layers, plain.
     pub rootfs: RootFs,
+    /// How it came to be, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "maybe")]
+    pub history: Vec<History>,
+    /// All else.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// One entry of a configuration's `history`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct History {
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// The command.
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "maybe")]
+    pub created_by: String,
+    /// Free text.
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "maybe")]
+    pub comment: String,
+    /// Whether it made no layer.
+    #[serde(skip_serializing_if = "std::ops::Not::not", deserialize_with = "maybe")]
+    pub empty_layer: bool,
     /// All else.
     #[serde(flatten)]
     pub extra: Map<String, Value>,

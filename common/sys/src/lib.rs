@@ -12,6 +12,7 @@ pub mod mount;
 pub mod ns;
 pub mod process;
 pub mod tty;
+pub mod usage;
 
 pub use errno::{Errno, Result};
 

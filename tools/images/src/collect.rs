@@ -33,20 +33,11 @@ fn forget(store: &Store, word: &str) -> Result<()> {
     })
 }
 
-/// Removes it, or shows it.
-pub(crate) fn gc(store: &Store, host: &Host, dry_run: bool) -> Result<()> {
+/// Removes it, and says what.
+pub(crate) fn gc(store: &Store, host: &Host) -> Result<()> {
     let Some(alone) = store.alone()? else { return Ok(()) };
-    let items = store.account(&users(host)?)?;
-    if !dry_run {
-        for item in store.collect(alone, items, || users(host))? {
-            cli::print(&format!("{}\n", item.path.display()))?;
-        }
-        return Ok(());
-    }
-    drop(alone);
-    for item in items.iter().filter(|i| i.is_garbage()) {
-        let path = step::quote(&item.path.to_string_lossy());
-        cli::print(&format!("rm -{} {path}\n", if item.is_dir { "rf" } else { "f" }))?;
+    for item in store.collect(alone, store.account(&users(host)?)?, || users(host))? {
+        cli::print(&format!("{}\n", item.path.display()))?;
     }
     Ok(())
 }

@@ -1,8 +1,12 @@
 //! The images of the store: list, name, take away, look into; and collect what nobody uses.
 #![forbid(unsafe_code)]
 
+mod account;
 mod collect;
+mod history;
 mod list;
+mod tree;
+mod why;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -57,11 +61,41 @@ enum Verb {
         #[arg(required = true)]
         images: Vec<String>,
     },
-    /// Remove what no image and no container uses
+    /// Show how an image came to be, newest step first
+    History {
+        /// Name or digest
+        image: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Whole commands
+        #[arg(long)]
+        no_trunc: bool,
+    },
+    /// Show layers: who shares them, and what of them later layers hide
+    Tree {
+        /// Names or digests, also with the largest hidden files; without any, all images
+        images: Vec<String>,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what keeps a blob or an unpacked layer; status 1: nothing does
+    Why {
+        /// Digest or its first digits, a diff_id, a path; an image's name is its manifest
+        digest: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what no image, no container and no process at work uses
     Gc {
-        /// Show it as shell, and remove nothing
+        /// Account for every byte: what would go as shell, what stays as its comments
         #[arg(short = 'n', long)]
         dry_run: bool,
+        /// With -n: one JSON object a line
+        #[arg(long, requires = "dry_run")]
+        json: bool,
     },
 }
 
@@ -75,7 +109,11 @@ pub fn run(words: &Words) -> Result<u8> {
         Some(Verb::Tag { old, new }) => tag(&store, old, new)?,
         Some(Verb::Rm { images }) => return collect::remove(&store, &host, images),
         Some(Verb::Inspect { images }) => return inspect(&store, images),
-        Some(Verb::Gc { dry_run }) => collect::gc(&store, &host, *dry_run)?,
+        Some(Verb::History { image, json, no_trunc }) => history::print(&store, image, *json, *no_trunc)?,
+        Some(Verb::Tree { images, json }) => tree::print(&store, images, *json)?,
+        Some(Verb::Why { digest, json }) => return why::print(&store, &host, digest, *json),
+        Some(Verb::Gc { dry_run: true, json }) => account::show(&store, &host, *json)?,
+        Some(Verb::Gc { .. }) => collect::gc(&store, &host)?,
     }
     Ok(0)
 }
