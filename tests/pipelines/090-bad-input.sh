@@ -68,7 +68,7 @@ for name in '' a/b .hidden -x 'a b' "$(printf 'a\nb')"; do
 done
 
 # Images.
-refuses 'no such image; the nearest name is shown' 125 'no image busybux.*busybox' stave run busybux true
+refuses 'no such image; the nearest name is shown' 125 'no image busybux.*busybox' stave run --pull never busybux true
 refuses 'unpack says so too' 1 'no image busybux.*busybox' stave unpack busybux
 refuses 'a file that is not there' 1 'nosuch.tar: No such file' stave load nosuch.tar
 echo 'not an archive' >text

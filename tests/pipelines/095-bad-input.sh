@@ -94,7 +94,7 @@ like 'whoever has the name keeps it' "$(id_of held)" "^$held$"
 for name in '' / .. . -x 'a b' 'a/b' "$(printf 'a\nb')" é; do
   refuses "new: '$(printf '%s' "$name" | tr '\n' ' ')' is no name" 2 'name' stave new "--" "$name"
 done
-refuses 'run: no such image, and the nearest' 125 '^stave-run: no image busibox; nearest: .*busybox' stave run busibox true
+refuses 'run: no such image, and the nearest' 125 '^stave-run: no image busibox; nearest: .*busybox' stave run --pull never busibox true
 refuses 'unpack: no such image' 1 '^stave-unpack: no image busybox:nope; nearest: busybox:latest$' stave unpack busybox:nope
 refuses 'run: no image at all' 2 '^stave-run: no image named' stave run
 

@@ -46,6 +46,11 @@ pub fn fail() -> anyhow::Error {
     Failure { status: 1, text: None }.into()
 }
 
+/// A silent end with a status of its own.
+pub fn fail_with_status(status: u8) -> anyhow::Error {
+    Failure { status, text: None }.into()
+}
+
 /// An error with a status of its own.
 pub fn fail_with(status: u8, text: impl Into<String>) -> anyhow::Error {
     Failure { status, text: Some(text.into()) }.into()

@@ -10,13 +10,15 @@ mod filter;
 pub mod input;
 mod output;
 pub mod parse;
+mod sibling;
 mod words;
 
 pub use drive::{Drive, Driver, roll_back, undo_all};
 pub use end::end;
-pub use error::{Failure, Usage, fail, fail_with, left, line, say, status, tool, usage};
+pub use error::{Failure, Usage, fail, fail_with, fail_with_status, left, line, say, status, tool, usage};
 pub use filter::{Filter, Stage, command, filter, show};
 pub use output::{each, print, print_doc, table};
+pub use sibling::sibling;
 pub use words::words;
 
 pub use state::Host;

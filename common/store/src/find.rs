@@ -5,6 +5,18 @@ use crate::index::shown;
 use crate::{Config, Descriptor, Digest, Index, Manifest, Store, nearest, normal};
 use anyhow::{Context, Result, bail};
 
+/// The store has no such image: it may be pulled.
+#[derive(Debug)]
+pub struct NoImage(String);
+
+impl std::fmt::Display for NoImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoImage {}
+
 /// An entry of index.json that was asked for.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -31,7 +43,7 @@ pub struct Image {
 
 impl Store {
     /// The entry for a word: NAME, NAME:TAG, NAME@sha256:HEX, sha256:HEX, or six or more digits
-    /// that only one digest begins with.
+    /// that only one digest begins with. That there is none is a [`NoImage`].
     pub fn find(&self, word: &str) -> Result<Found> {
         let index = self.index()?;
         let name = normal(word).ok();
@@ -54,13 +66,14 @@ impl Store {
         }
         let mut names: Vec<String> = index.manifests.iter().filter_map(|d| d.ref_name().map(shown)).collect();
         names.sort();
-        if index.manifests.is_empty() {
-            bail!("no image {word}; the store is empty: stave load FILE");
-        }
-        match nearest(word, &names).as_slice() {
-            [] => bail!("no image {word}"),
-            near => bail!("no image {word}; nearest: {}", near.join(", ")),
-        }
+        Err(NoImage(match nearest(word, &names).as_slice() {
+            _ if index.manifests.is_empty() => {
+                format!("no image {word}; the store is empty: stave pull NAME, or stave load FILE")
+            }
+            [] => format!("no image {word}"),
+            near => format!("no image {word}; nearest: {}", near.join(", ")),
+        })
+        .into())
     }
 
     /// The image that a descriptor points to; of an index, the one for this machine.

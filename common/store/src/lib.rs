@@ -31,7 +31,7 @@ pub use blob::Temp;
 pub use compress::Format;
 pub use contents::{Share, Waste};
 pub use digest::{Digest, Hasher};
-pub use find::{Found, Image};
+pub use find::{Found, Image, NoImage};
 pub use gc::{Item, Kind, User};
 pub use ingest::{Empty, Incoming, Input, Loaded, ingest};
 pub use layer::Plan;

@@ -2,6 +2,8 @@
 //! because what users feel is start-up. It defines no flag that is a stage's.
 #![forbid(unsafe_code)]
 
+mod pull;
+
 use anyhow::{Context, Result};
 use clap::{ArgMatches, CommandFactory, Parser};
 use cli::{Drive, Driver, Host, Stage, bundle, words};
@@ -35,6 +37,9 @@ pub struct Words {
     /// Name of the container
     #[arg(long)]
     name: Option<String>,
+    /// When to fetch the image
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pull: pull::When,
     #[command(flatten)]
     from: From,
     #[command(flatten)]
@@ -71,7 +76,7 @@ pub fn run(mut words: Words) -> Result<u8> {
         return cli::print(&pipeline(&words)?).map(|()| 0);
     }
     let host = Host::gather()?;
-    let doc = document(&words, &host)?;
+    let (doc, fetching) = document(&words, &host)?;
     let id = doc.id()?.context("the document has no id")?.to_owned();
     let steps = plan(&doc, &host)?;
     if words.drive.dry_run > 1 {
@@ -82,6 +87,9 @@ pub fn run(mut words: Words) -> Result<u8> {
             launch::show(&launch::init(&doc, &Look::planned(&doc, &host)?)?)
         };
         return cli::print(&end).map(|()| 0);
+    }
+    if let Some(fetching) = fetching {
+        fetching.end()?;
     }
     let mut driver = Driver::new("run", &words.drive)?;
     driver.run(&steps)?;
@@ -98,11 +106,18 @@ pub fn run(mut words: Words) -> Result<u8> {
 }
 
 /// What the stages write, in their order.
-fn document(words: &Words, host: &Host) -> Result<Doc> {
+fn document(words: &Words, host: &Host) -> Result<(Doc, Option<pull::Fetching>)> {
     let (image, command) = words.split()?;
     let mut doc = Doc::default();
+    let mut fetching = None;
     if let Some(image) = image {
-        stave_unpack::edit(Some(image), &mut doc, host)?;
+        fetching = pull::begin(words.pull, image, host)?;
+        let mut named = Some(image);
+        if let Some(fetching) = &mut fetching {
+            // The layers are unpacked while they come.
+            (doc, named) = (fetching.document()?, None);
+        }
+        stave_unpack::edit(named, &mut doc, host).map_err(|e| pull::cause(&mut fetching, e))?;
     }
     stave_new::edit(&words.from, words.name.as_deref(), &mut doc, host)?;
     bundle::identify(&mut doc)?;
@@ -110,7 +125,7 @@ fn document(words: &Words, host: &Host) -> Result<Doc> {
     words.ns.edit(&mut doc, host)?;
     words.limit.edit(&mut doc, host)?;
     stave_spawn::edit(&words.spawn, command, &mut doc, host)?;
-    Ok(doc)
+    Ok((doc, fetching))
 }
 
 /// What the stages do, in their order.
@@ -128,7 +143,9 @@ fn pipeline(words: &Words) -> Result<String> {
     let (image, command) = words.split()?;
     let name = words.name.as_deref().map(|n| format!(" {}", quote(n))).unwrap_or_default();
     let mut out = match image {
-        Some(image) if name.is_empty() => format!("stave unpack {} | stave new -", quote(image)),
+        Some(image) if pull::is_due(words.pull, image, &Host::gather()?)? => {
+            format!("stave pull {} | stave unpack | stave new{name} -", quote(image))
+        }
         Some(image) => format!("stave unpack {} | stave new{name} -", quote(image)),
         None => format!("stave new{}{name}", cli::words::<From>(&matches)),
     };
