@@ -2,7 +2,7 @@
 # make test     install what the tests need, and run them all
 # make install  PREFIX=/usr/local DESTDIR=
 # make bench    whole processes against the peers that apt has
-# make lint unit pipelines pages vm man completions clean
+# make lint unit pipelines pages vm stress man completions clean
 
 PREFIX = /usr/local
 DESTDIR =
@@ -15,7 +15,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: all build release demo test check unit pipelines pages lint man completions install bench vm deps clean
+.PHONY: all build release demo test check unit pipelines pages stress lint man completions install bench vm deps clean
 
 all: release
 
@@ -44,6 +44,10 @@ pipelines: build
 
 pages: build
 	PATH="$(debug):$$PATH" tests/pages.sh
+
+# Many processes on one store, for a minute.
+stress: build
+	PATH="$(debug):$$PATH" STRESS_SECONDS=60 tests/run.sh stress
 
 # A machine whose only cgroup hierarchy is v2.
 vm: build

@@ -102,6 +102,9 @@ impl Store {
         }
         mkdir(&self.blobs(), 0o755)?;
         mkdir(&self.layers_path(), 0o755)?;
+        // Nobody collects its temporary file meanwhile.
+        let dir = fs::File::open(self.path())?;
+        sys::io::lock_shared(&dir).map_err(|e| io::Error::from_raw_os_error(e.0))?;
         blob::replace(&self.path().join("oci-layout"), &self.lease(), br#"{"imageLayoutVersion":"1.0.0"}"#)
     }
 }

@@ -156,8 +156,15 @@ fn empty(dir: &OwnedFd, dev: u64) -> Result<()> {
             Err(e) => return Err(e.into()),
         }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        empty(&rx::openat(dir, name, flags, Mode::empty())?, dev)?;
-        rx::unlinkat(dir, name, rx::AtFlags::REMOVEDIR)?;
+        // Another process may be removing the same tree.
+        match rx::openat(dir, name, flags, Mode::empty()) {
+            Err(rustix::io::Errno::NOENT) => continue,
+            inner => empty(&inner?, dev)?,
+        }
+        match rx::unlinkat(dir, name, rx::AtFlags::REMOVEDIR) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
     }
     Ok(())
 }

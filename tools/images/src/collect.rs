@@ -46,12 +46,19 @@ pub(crate) fn gc(store: &Store, host: &Host) -> Result<()> {
 pub(crate) fn users(host: &Host) -> Result<Vec<User>> {
     let mut users = Vec::new();
     for entry in state::list(&host.roots)? {
+        // A container that is just coming to be, or going, has no document; one that came between
+        // two looks is read again.
+        let there = || host.roots.in_bundle(&entry.id, "config.json").exists();
+        let again = || if there() { Some(state::read(&host.roots, &entry.id)) } else { None };
         let doc = match entry.doc {
-            Ok(doc) => doc,
-            // A container that is just coming to be: its document is not saved yet.
-            Err(_) if !host.roots.in_bundle(&entry.id, "config.json").exists() => continue,
-            Err(e) => return Err(e).context(format!("nothing collected: container {}", entry.id)),
+            Err(_) => match again() {
+                Some(Err(_)) if !there() => continue,
+                None => continue,
+                Some(other) => other,
+            },
+            found => found,
         };
+        let doc = doc.with_context(|| format!("nothing collected: container {}", entry.id))?;
         let shown = || format!("nothing collected: container {}", entry.id);
         let image = doc.image().with_context(shown)?;
         let manifest = image.map(|i| Digest::parse(&i.digest)).transpose().with_context(shown)?;
