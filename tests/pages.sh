@@ -76,6 +76,11 @@ missing() {
       echo "no $program"
     fi
   done
+  if asks "$1"; then
+    for program in docker-registry skopeo ip; do
+      command -v $program >/dev/null || echo "no $program"
+    done
+  fi
 }
 
 # The processes that were started with this page's root.
@@ -109,6 +114,37 @@ left() {
   find "$STAVE_ROOT/c" "$STAVE_ROOT/names" "$STAVE_RUN" -mindepth 1 2>/dev/null | sed 's/^/it is left: /'
 }
 
+# Whether a page asks a registry.
+asks() {
+  grep -q '^\$ .*localhost:5000' "$1"
+}
+
+# The registry that pages ask is at localhost:5000 of a net namespace of its own. It has the image
+# busybox. Then the words that follow are run, beside it.
+registry() {
+  cat >"$now/registry.yml" <<EOF
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: $now/registry}}
+http: {addr: "localhost:5000", secret: s}
+EOF
+  export registry_yml="$now/registry.yml"
+  # shellcheck disable=SC2016 # the inner shell's
+  unshare -n sh -c '
+    ip link set lo up
+    docker-registry serve "$registry_yml" >"$registry_yml.log" 2>&1 &
+    registry=$!
+    tries=0
+    until skopeo --insecure-policy copy -q --dest-tls-verify=false "oci:$STAVE_ROOT/store:busybox:latest" \
+      docker://localhost:5000/busybox >/dev/null 2>&1; do
+      tries=$((tries + 1))
+      [ $tries -lt 100 ] || { cat "$registry_yml.log"; break; }
+      sleep 0.05
+    done
+    "$@"
+    kill $registry' sh "$@"
+}
+
 # Runs one page; what went wrong is on stdout, nothing if all is well.
 check() {
   lines=$now/lines
@@ -117,7 +153,9 @@ check() {
   [ -s "$now/script" ] || { echo "no example"; return; }
   stave load -t busybox "$top/busybox.tar" >/dev/null || { echo "stave load failed"; return; }
   # setsid: no terminal to ask at.
-  (cd "$now/work" && exec setsid timeout -k 5 60 sh "$now/script")
+  with=''
+  ! asks "$1" || with=registry
+  (cd "$now/work" && $with setsid timeout -k 5 60 sh "$now/script")
   n=0
   while [ -e "$lines/$((n + 1)).line" ]; do
     n=$((n + 1))

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The common crates, lowest first, and what of ours each may import.
-const COMMON: [(&str, &[&str]); 7] = [
+const COMMON: [(&str, &[&str]); 8] = [
     ("doc", &[]),
     ("sys", &[]),
     ("step", &["sys"]),
     ("store", &["doc", "sys"]),
+    ("registry", &["store", "sys"]),
     ("state", &["doc", "sys"]),
     ("launch", &["doc", "sys", "step", "state"]),
     ("cli", &["doc", "sys", "step", "state"]),
@@ -76,31 +77,62 @@ fn a_stage_imports_no_other_stage() {
     }
 }
 
+/// What speaks TLS, and who may reach it.
+const TLS: [&str; 4] = ["registry", "ureq", "rustls", "ring"];
+const SPEAKS_TLS: [&str; 4] = ["registry", "stave-login", "stave-logout", "stave-pull"];
+
 #[test]
-fn nothing_heavy_is_linked() {
-    // What is built into the tools: the resolved graph without dev-dependencies of `tests`.
-    let platform = format!("--filter-platform={}-unknown-linux-gnu", std::env::consts::ARCH);
-    let value = metadata(&[&platform]);
-    let nodes = value["resolve"]["nodes"].as_array().unwrap();
-    let by_id: BTreeMap<&str, &Value> = nodes.iter().map(|n| (n["id"].as_str().unwrap(), n)).collect();
-    let name = |id: &str| {
-        let package = value["packages"].as_array().unwrap().iter().find(|p| p["id"] == id).unwrap();
-        package["name"].as_str().unwrap().to_owned()
-    };
-    let mut todo: Vec<&str> = by_id.keys().copied().filter(|id| name(id).starts_with("stave")).collect();
-    let mut seen = BTreeSet::new();
-    while let Some(id) = todo.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        for dep in by_id[id]["deps"].as_array().unwrap() {
-            let kinds = dep["dep_kinds"].as_array().unwrap();
-            if kinds.iter().any(|k| k["kind"].is_null()) {
-                todo.push(dep["pkg"].as_str().unwrap());
-            }
+fn few_tools_speak_tls() {
+    let graph = Graph::read();
+    for name in ours().keys().filter(|n| *n != "tests") {
+        let reached = graph.reached(&[name.as_str()]);
+        let tls: Vec<_> = TLS.iter().filter(|t| reached.contains(**t)).collect();
+        if SPEAKS_TLS.contains(&name.as_str()) {
+            assert_eq!(tls.len(), TLS.len(), "{name}: the graph was walked");
+        } else {
+            assert!(tls.is_empty(), "{name} reaches {tls:?}");
         }
     }
-    let linked: BTreeSet<String> = seen.iter().map(|id| name(id)).collect();
+}
+
+/// The resolved graph without what only builds and tests need.
+struct Graph(BTreeMap<String, BTreeSet<String>>);
+
+impl Graph {
+    fn read() -> Graph {
+        let platform = format!("--filter-platform={}-unknown-linux-gnu", std::env::consts::ARCH);
+        let value = metadata(&[&platform]);
+        let packages = value["packages"].as_array().unwrap();
+        let names: BTreeMap<&str, &str> =
+            packages.iter().map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap())).collect();
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for node in value["resolve"]["nodes"].as_array().unwrap() {
+            let linked = |d: &&Value| d["dep_kinds"].as_array().unwrap().iter().any(|k| k["kind"].is_null());
+            let deps = node["deps"].as_array().unwrap().iter().filter(linked);
+            // Two versions of one crate are one here.
+            let entry = graph.entry(names[node["id"].as_str().unwrap()].to_owned()).or_default();
+            entry.extend(deps.map(|d| names[d["pkg"].as_str().unwrap()].to_owned()));
+        }
+        Graph(graph)
+    }
+
+    fn reached(&self, from: &[&str]) -> BTreeSet<String> {
+        let mut todo: Vec<String> = from.iter().map(|s| (*s).to_owned()).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = todo.pop() {
+            if seen.insert(name.clone()) {
+                todo.extend(self.0[&name].iter().cloned());
+            }
+        }
+        seen
+    }
+}
+
+#[test]
+fn nothing_heavy_is_linked() {
+    let ours = ours();
+    let tools: Vec<&str> = ours.keys().map(String::as_str).filter(|n| n.starts_with("stave")).collect();
+    let linked = Graph::read().reached(&tools);
     let heavy: Vec<_> = NOWHERE.iter().filter(|n| linked.contains(**n)).collect();
     assert!(heavy.is_empty(), "{heavy:?}");
     assert!(linked.contains("serde_json") && linked.len() > 20, "the graph was walked: {linked:?}");

@@ -160,6 +160,17 @@ pub fn kind(fd: impl AsFd) -> Result<rustix::fs::FileType> {
     Ok(rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
 }
 
+/// A descriptor that the caller of this program passed on, by its number: a duplicate of it,
+/// close-on-exec. EBADF: there is none.
+pub fn inherited(number: i32) -> Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: F_DUPFD_CLOEXEC touches no memory; the descriptor that it returns is new and ours.
+    unsafe {
+        let fd = Errno::check(libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3).into())?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
 /// lseek(2) relative to where the descriptor stands; the new offset.
 pub fn seek_by(fd: impl AsFd, by: i64) -> Result<u64> {
     Ok(rustix::fs::seek(fd, rustix::fs::SeekFrom::Current(by))?)

@@ -59,6 +59,29 @@ impl Drop for Raw {
     }
 }
 
+/// What is typed is not shown for as long as the value lives.
+pub struct Hidden<'a> {
+    tty: &'a File,
+    before: rx::Termios,
+}
+
+impl<'a> Hidden<'a> {
+    /// Clears ECHO (termios(3)); what was typed before is thrown away.
+    pub fn enter(tty: &'a File) -> Result<Hidden<'a>> {
+        let before = rx::tcgetattr(tty)?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(rx::LocalModes::ECHO);
+        rx::tcsetattr(tty, rx::OptionalActions::Flush, &hidden)?;
+        Ok(Hidden { tty, before })
+    }
+}
+
+impl Drop for Hidden<'_> {
+    fn drop(&mut self) {
+        let _ = rx::tcsetattr(self.tty, rx::OptionalActions::Now, &self.before);
+    }
+}
+
 /// Gives the terminal to the caller's process group (tcsetpgrp(3)); not a terminal: nothing.
 pub fn take_foreground(tty: impl AsFd) {
     use nix::sys::signal::{SigSet, Signal};

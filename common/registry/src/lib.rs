@@ -1,0 +1,23 @@
+//! Registries: names to images and back, over HTTP (OCI distribution specification 1.1, docker's
+//! registry API v2). The only crate that speaks TLS.
+#![forbid(unsafe_code)]
+
+mod auth;
+mod challenge;
+mod client;
+pub mod credentials;
+mod fault;
+mod fetch;
+mod hosts;
+mod net;
+mod progress;
+mod pull;
+mod resolve;
+mod shell;
+
+pub use client::{Access, Client, Fetched};
+pub use fault::{Fault, Kind};
+pub use hosts::{Registries, Settings};
+pub use net::Net;
+pub use progress::{Event, Progress};
+pub use pull::Pull;
