@@ -77,7 +77,7 @@ missing() {
     fi
   done
   if asks "$1"; then
-    for program in docker-registry skopeo ip; do
+    for program in docker-registry ip; do
       command -v $program >/dev/null || echo "no $program"
     done
   fi
@@ -135,8 +135,7 @@ EOF
     docker-registry serve "$registry_yml" >"$registry_yml.log" 2>&1 &
     registry=$!
     tries=0
-    until skopeo --insecure-policy copy -q --dest-tls-verify=false "oci:$STAVE_ROOT/store:busybox:latest" \
-      docker://localhost:5000/busybox >/dev/null 2>&1; do
+    until stave push busybox localhost:5000/busybox >/dev/null 2>&1; do
       tries=$((tries + 1))
       [ $tries -lt 100 ] || { cat "$registry_yml.log"; break; }
       sleep 0.05

@@ -52,6 +52,7 @@ pub fn tools() -> Vec<Tool> {
         "ns": cli::command::<stave_ns::Ns>(),
         "ps": stave_ps::Words::command(),
         "pull": stave_pull::Words::command(),
+        "push": stave_push::Words::command(),
         "rm": stave_rm::Words::command(),
         "run": stave_run::Words::command(),
         "spawn": stave_spawn::Words::command(),

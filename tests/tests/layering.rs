@@ -79,7 +79,7 @@ fn a_stage_imports_no_other_stage() {
 
 /// What speaks TLS, and who may reach it.
 const TLS: [&str; 4] = ["registry", "ureq", "rustls", "ring"];
-const SPEAKS_TLS: [&str; 4] = ["registry", "stave-login", "stave-logout", "stave-pull"];
+const SPEAKS_TLS: [&str; 5] = ["registry", "stave-login", "stave-logout", "stave-pull", "stave-push"];
 
 #[test]
 fn few_tools_speak_tls() {

@@ -42,9 +42,8 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Body<'a> {
     None,
     Bytes(&'a [u8]),
-    #[expect(dead_code, reason = "for uploads")]
     /// So many bytes of a reader, which is asked for anew at each try.
-    Reader(&'a dyn Fn() -> io::Result<Box<dyn Read>>, u64),
+    Reader(&'a (dyn Fn() -> io::Result<Box<dyn Read + 'a>> + 'a), u64),
 }
 
 /// A name is resolved, a connection and its TLS made in this time.
@@ -186,6 +185,20 @@ impl Tries {
         }
         net.progress.tell(&Event::Retry { cause: &fault.to_string(), wait, tries: self.done });
         std::thread::sleep(wait);
+        Ok(())
+    }
+
+    /// As [`Tries::again`], of what does not pass by itself.
+    pub(crate) fn count(&mut self, net: &Net, error: anyhow::Error) -> Result<()> {
+        self.done += 1;
+        if self.done >= self.most {
+            return Err(error);
+        }
+        net.progress.tell(&Event::Retry {
+            cause: &error.to_string(),
+            wait: Duration::ZERO,
+            tries: self.done,
+        });
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use crate::client::{ACCEPT, Client};
 use anyhow::Result;
-use store::Digest;
+use std::path::{Path, PathBuf};
+use store::{Descriptor, Digest};
 
 /// A word for a shell.
 pub(crate) fn quote(text: &str) -> String {
@@ -44,6 +45,33 @@ impl Client<'_> {
             let file = blob.strip_prefix("sha256:").unwrap_or(blob);
             lines.push(format!("{curl} -o {file} {}", url(format!("blobs/{blob}"))));
         }
+        Ok(lines)
+    }
+
+    /// Blobs out of files, and then the manifest. No mount is tried.
+    pub(crate) fn shell_push(
+        &self,
+        blobs: &[(String, PathBuf)],
+        target: &str,
+        manifest: &Descriptor,
+        file: &Path,
+    ) -> Result<Vec<String>> {
+        let (mut lines, curl) = self.curl()?;
+        let base = self.ends[0].base(self.net);
+        let url = |path: &str| quote(&self.url(&self.ends[0], path));
+        for (digest, file) in blobs {
+            let file = quote(&file.to_string_lossy());
+            let find = format!(
+                "sed -n 's|^[Ll]ocation: *||p' | tr -d '\\r' | sed 's|^/|{base}/|; s|?.*|&\\&|; /?/!s|$|?|'"
+            );
+            lines.push(format!("to=$({curl} -X POST -D - -o /dev/null {} | {find})", url("blobs/uploads/")));
+            lines.push(format!(
+                "{curl} -T {file} -H 'Content-Type: application/octet-stream' \"${{to}}digest={digest}\""
+            ));
+        }
+        let (file, kind) =
+            (quote(&file.to_string_lossy()), quote(&format!("Content-Type: {}", manifest.media_type)));
+        lines.push(format!("{curl} -T {file} -H {kind} {}", url(&format!("manifests/{target}"))));
         Ok(lines)
     }
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod collect;
+mod copy;
 mod history;
 mod list;
 mod tree;
@@ -88,6 +89,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Copy an image from one registry to another, without the store
+    Cp(Copy),
     /// Remove what no image, no container and no process at work uses
     Gc {
         /// Account for every byte: what would go as shell, what stays as its comments
@@ -97,6 +100,27 @@ enum Verb {
         #[arg(long, requires = "dry_run")]
         json: bool,
     },
+}
+
+/// Words of `cp`.
+#[derive(Args, Debug)]
+struct Copy {
+    /// Of an image for several platforms, the one for this; without it, for this machine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all")]
+    platform: Option<String>,
+    /// Of an image for several platforms, all
+    #[arg(long)]
+    all: bool,
+    /// No progress bars
+    #[arg(short, long)]
+    quiet: bool,
+    /// One JSON object a line about what happens, on this descriptor [default: 2]
+    #[arg(long, value_name = "FD", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    json: Option<i32>,
+    /// NAME[:TAG] or NAME@DIGEST in a registry
+    src: String,
+    /// NAME[:TAG] in a registry
+    dst: String,
 }
 
 /// The main of `stave images`.
@@ -112,6 +136,7 @@ pub fn run(words: &Words) -> Result<u8> {
         Some(Verb::History { image, json, no_trunc }) => history::print(&store, image, *json, *no_trunc)?,
         Some(Verb::Tree { images, json }) => tree::print(&store, images, *json)?,
         Some(Verb::Why { digest, json }) => return why::print(&store, &host, digest, *json),
+        Some(Verb::Cp(words)) => copy::exec(words)?,
         Some(Verb::Gc { dry_run: true, json }) => account::show(&store, &host, *json)?,
         Some(Verb::Gc { .. }) => collect::gc(&store, &host)?,
     }
