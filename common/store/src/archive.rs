@@ -1,11 +1,19 @@
-//! Entries of a tar archive (pax(1), GNU long names), read as a stream.
+//! Entries of a tar archive (pax(1); GNU long names, large numbers and sparse files), read as a
+//! stream.
 //!
-//! The tar crate reads the headers' fields. Its own iterator is not used because it ends PAX
+//! The tar crate knows the headers' layout. Its own iterator is not used because it ends PAX
 //! records at newlines, which binary extended attributes hold, and because it cannot tell an
 //! archive that stops between two entries from one that ends.
 
-use std::io::{self, Read};
+mod field;
+mod pax;
+mod sparse;
+
+use field::{blank, number};
+use std::io::{self, BufRead, BufReader, Read};
 use tar::{EntryType, Header};
+
+pub use sparse::Sparse;
 
 /// More than any long name or set of extended attributes.
 const LIMIT: u64 = 1 << 20;
@@ -20,16 +28,17 @@ pub struct Archive<R> {
 
 /// What the headers say of one entry.
 pub struct Entry {
-    /// The last header, with owner, mode, time and device numbers.
-    pub header: Header,
+    header: Header,
     /// Its name as the archive has it.
     pub path: Vec<u8>,
     /// Target of a link.
     pub link: Vec<u8>,
-    /// Bytes of data.
+    /// Bytes of data in the archive.
     pub size: u64,
+    /// Where they belong, if the file has holes.
+    pub sparse: Option<Sparse>,
     /// PAX records, in order.
-    pub pax: Vec<(Vec<u8>, Vec<u8>)>,
+    pax: Vec<pax::Record>,
 }
 
 impl Entry {
@@ -38,49 +47,56 @@ impl Entry {
         self.header.entry_type()
     }
 
-    /// The last PAX record of a key.
-    pub fn record(&self, key: &str) -> Option<&[u8]> {
-        self.pax.iter().rev().find(|(k, _)| k == key.as_bytes()).map(|(_, v)| v.as_slice())
+    /// The last PAX record of a key; an empty one takes back what was said before.
+    fn record(&self, key: &str) -> Option<&[u8]> {
+        pax::last(&self.pax, key)
     }
 
-    /// User and group.
+    /// User and group, as numbers; names are of no machine but the one that wrote them.
     pub fn owner(&self) -> io::Result<(u32, u32)> {
         let old = self.header.as_old();
-        let one = |key, field: &[u8], value: fn(&Header) -> io::Result<u64>| {
+        let one = |key, field: &[u8]| {
             let id = match self.record(key) {
-                Some(text) => decimal(text)?,
-                None if blank(field) => 0,
-                None => value(&self.header)?,
+                Some(text) => field::decimal(text).ok_or_else(|| not_a_number(key))?,
+                None => number(field).ok_or_else(|| not_a_number(key))?,
             };
-            u32::try_from(id).map_err(|_| bad(format!("{key} {id} is too large")))
+            u32::try_from(id).map_err(|_| bad(format!("{key} {id} is out of range")))
         };
-        Ok((one("uid", &old.uid, Header::uid)?, one("gid", &old.gid, Header::gid)?))
+        Ok((one("uid", &old.uid)?, one("gid", &old.gid)?))
     }
 
     /// Permission bits.
     pub fn mode(&self) -> io::Result<u32> {
-        if blank(&self.header.as_old().mode) {
+        let field = &self.header.as_old().mode;
+        if blank(field) {
             return Ok(if self.kind().is_dir() { 0o755 } else { 0o644 });
         }
-        Ok(self.header.mode()? & 0o7777)
+        Ok(number(field).ok_or_else(|| not_a_number("mode"))? as u32 & 0o7777)
     }
 
     /// Major and minor number of a device.
     pub fn device(&self) -> io::Result<(u32, u32)> {
-        let of = |number: io::Result<Option<u32>>| number.map(Option::unwrap_or_default);
-        Ok((of(self.header.device_major())?, of(self.header.device_minor())?))
+        let bytes = self.header.as_bytes();
+        let one = |key, field: &[u8]| {
+            let n = number(field).ok_or_else(|| not_a_number(key))?;
+            u32::try_from(n).map_err(|_| bad(format!("{key} {n} is out of range")))
+        };
+        Ok((one("device major", &bytes[329..337])?, one("device minor", &bytes[337..345])?))
     }
 
     /// Modification time: seconds, nanoseconds.
     pub fn mtime(&self) -> io::Result<(i64, u32)> {
         match self.record("mtime") {
-            Some(text) => std::str::from_utf8(text)
-                .ok()
-                .and_then(seconds)
-                .ok_or_else(|| bad("mtime is not a number".into())),
-            None if blank(&self.header.as_old().mtime) => Ok((0, 0)),
-            None => Ok((self.header.mtime()? as i64, 0)),
+            Some(text) => {
+                std::str::from_utf8(text).ok().and_then(pax::seconds).ok_or_else(|| not_a_number("mtime"))
+            }
+            None => Ok((number(&self.header.as_old().mtime).ok_or_else(|| not_a_number("mtime"))?, 0)),
         }
+    }
+
+    /// Extended attributes, names and values.
+    pub fn xattrs(&self) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        pax::xattrs(&self.pax)
     }
 }
 
@@ -93,42 +109,30 @@ fn header_only(kind: EntryType) -> bool {
         || kind.is_fifo()
 }
 
-fn blank(field: &[u8]) -> bool {
-    field.iter().all(|b| *b == 0 || *b == b' ')
-}
-
-fn decimal(text: &[u8]) -> io::Result<u64> {
-    let number = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
-    number.ok_or_else(|| bad("a PAX record is not a number".into()))
-}
-
-/// `-1.5` is 2 seconds before the epoch and half a second after that.
-fn seconds(text: &str) -> Option<(i64, u32)> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let seconds: i64 = whole.parse().ok()?;
-    let nanos: u32 = format!("{fraction:0<9}")[..9].parse().ok()?;
-    if whole.starts_with('-') && nanos > 0 {
-        return Some((seconds.checked_sub(1)?, 1_000_000_000 - nanos));
-    }
-    Some((seconds, nanos))
-}
-
 fn bad(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-impl<R: Read> Archive<R> {
+fn not_a_number(what: &str) -> io::Error {
+    bad(format!("{what} is not a number"))
+}
+
+impl<R: Read> Archive<BufReader<R>> {
     /// From the start of an archive.
-    pub fn new(input: R) -> Archive<R> {
-        Archive { input, left: 0, padding: 0, ended: false }
+    pub fn new(input: R) -> Archive<BufReader<R>> {
+        Archive::over(BufReader::with_capacity(64 << 10, input))
     }
 
-    /// The input, wherever it stands.
+    /// The input, wherever it stands; all of it was read if the archive was drained.
     pub fn into_inner(self) -> R {
-        self.input
+        self.input.into_inner()
+    }
+}
+
+impl<R: BufRead> Archive<R> {
+    /// From the start of an archive, whose data is handed on as it stands in the reader's buffer.
+    pub fn over(input: R) -> Archive<R> {
+        Archive { input, left: 0, padding: 0, ended: false }
     }
 
     /// Whether the mark that ends an archive, a block of zeros, was seen.
@@ -147,44 +151,61 @@ impl<R: Read> Archive<R> {
                 return Ok(None);
             };
             let kind = header.entry_type();
-            self.begin(header.entry_size()?);
+            let size = number(&header.as_old().size).ok_or_else(|| not_a_number("size"))?;
+            self.begin(u64::try_from(size).map_err(|_| bad(format!("size {size} is out of range")))?);
             match kind {
                 EntryType::GNULongName => path = Some(self.name()?),
                 EntryType::GNULongLink => link = Some(self.name()?),
-                EntryType::XHeader => pax = records(&self.small()?)?,
+                EntryType::XHeader => pax = pax::records(&self.small()?)?,
                 // Comments, as git writes them; nothing that a layer needs.
                 EntryType::XGlobalHeader => self.skip()?,
-                _ => {
-                    let mut entry =
-                        Entry { path: Vec::new(), link: Vec::new(), size: self.left, header, pax };
-                    if let Some(size) = entry.record("size") {
-                        entry.size = decimal(size)?;
-                        self.begin(entry.size);
-                    }
-                    if header_only(kind) {
-                        // Some writers give a link the size of its target, without the data.
-                        entry.size = 0;
-                        self.begin(0);
-                    }
-                    let own = || entry.header.path_bytes().into_owned();
-                    entry.path = entry.record("path").map(<[u8]>::to_vec).or(path).unwrap_or_else(own);
-                    let own = || entry.header.link_name_bytes().unwrap_or_default().into_owned();
-                    entry.link = entry.record("linkpath").map(<[u8]>::to_vec).or(link).unwrap_or_else(own);
-                    return Ok(Some(entry));
-                }
+                _ => return self.entry(header, path, link, pax).map(Some),
             }
         }
     }
 
+    fn entry(
+        &mut self,
+        header: Header,
+        path: Option<Vec<u8>>,
+        link: Option<Vec<u8>>,
+        pax: Vec<pax::Record>,
+    ) -> io::Result<Entry> {
+        let kind = header.entry_type();
+        let mut entry = Entry { path: Vec::new(), link: Vec::new(), size: 0, sparse: None, header, pax };
+        if let Some(size) = entry.record("size") {
+            let size = field::decimal(size).and_then(|n| u64::try_from(n).ok());
+            self.begin(size.ok_or_else(|| not_a_number("size"))?);
+        }
+        if header_only(kind) {
+            // Some writers give a link the size of its target, without the data.
+            self.begin(0);
+        }
+        entry.sparse = sparse::of(&entry, self)?;
+        entry.size = self.left;
+        let own = || entry.header.path_bytes().into_owned();
+        let name = entry.sparse.as_mut().and_then(|s| s.name.take());
+        let name = name.or_else(|| entry.record("path").map(<[u8]>::to_vec));
+        entry.path = name.or(path).unwrap_or_else(own);
+        let own = || entry.header.link_name_bytes().unwrap_or_default().into_owned();
+        entry.link = entry.record("linkpath").map(<[u8]>::to_vec).or(link).unwrap_or_else(own);
+        Ok(entry)
+    }
+
     /// Reads to the end of the input, so that whoever hashes it has seen it all.
     pub fn drain(&mut self) -> io::Result<()> {
-        io::copy(&mut self.input, &mut io::sink()).map(drop)
+        loop {
+            match fill(&mut self.input)?.len() {
+                0 => return Ok(()),
+                n => self.input.consume(n),
+            }
+        }
     }
 
     /// All data of the current entry, which must be small.
-    pub fn small(&mut self) -> io::Result<Vec<u8>> {
+    fn small(&mut self) -> io::Result<Vec<u8>> {
         if self.left > LIMIT {
-            return Err(bad(format!("an entry of {} bytes where at most {LIMIT} make sense", self.left)));
+            return Err(bad(format!("a header of {} bytes where at most {LIMIT} make sense", self.left)));
         }
         let mut bytes = Vec::with_capacity(self.left as usize);
         self.read_to_end(&mut bytes)?;
@@ -205,12 +226,9 @@ impl<R: Read> Archive<R> {
     }
 
     fn skip(&mut self) -> io::Result<()> {
-        io::copy(self, &mut io::sink())?;
-        let padding = self.padding;
-        self.padding = 0;
-        if io::copy(&mut (&mut self.input).take(padding), &mut io::sink())? < padding {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        pass(&mut self.input, self.left)?;
+        pass(&mut self.input, self.padding)?;
+        (self.left, self.padding) = (0, 0);
         Ok(())
     }
 
@@ -219,84 +237,74 @@ impl<R: Read> Archive<R> {
             return Ok(None);
         }
         self.skip()?;
+        if fill(&mut self.input)?.is_empty() {
+            return Ok(None);
+        }
         let mut header = Header::new_old();
         let block = header.as_mut_bytes();
-        let mut got = 0;
-        while got < block.len() {
-            match self.input.read(&mut block[got..]) {
-                Ok(0) if got == 0 => return Ok(None),
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => got += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
+        self.input.read_exact(block)?;
         if block.iter().all(|b| *b == 0) {
             self.ended = true;
             return Ok(None);
         }
-        let sum: u32 = block[..148].iter().chain(&block[156..]).map(|b| u32::from(*b)).sum::<u32>() + 8 * 32;
-        if header.cksum().ok() != Some(sum) {
+        if !field::checksum_is_right(block) {
             return Err(bad("not a tar header (checksum)".into()));
         }
         Ok(Some(header))
     }
 }
 
-impl<R: Read> Read for Archive<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let most = self.left.min(buf.len() as u64) as usize;
-        if most == 0 {
-            return Ok(0);
+/// What the reader has, after reading where it has nothing; empty at the end.
+fn fill<R: BufRead>(input: &mut R) -> io::Result<&[u8]> {
+    loop {
+        match input.fill_buf() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+            Ok(_) => break,
         }
-        match self.input.read(&mut buf[..most])? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+    input.fill_buf()
+}
+
+fn pass(input: &mut impl BufRead, mut bytes: u64) -> io::Result<()> {
+    while bytes > 0 {
+        match fill(input)?.len() {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
-                self.left -= n as u64;
-                Ok(n)
+                let n = bytes.min(n as u64);
+                input.consume(n as usize);
+                bytes -= n;
             }
         }
     }
+    Ok(())
 }
 
-/// `LENGTH KEY=VALUE\n`, the length counting all of it: a value may hold anything.
-fn records(mut bytes: &[u8]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let wrong = || bad("malformed PAX record".into());
-    let mut all = Vec::new();
-    while bytes.first().is_some_and(|b| *b != 0) {
-        let space = bytes.iter().position(|b| *b == b' ').ok_or_else(wrong)?;
-        let length = decimal(&bytes[..space])? as usize;
-        if length <= space + 1 || length > bytes.len() || bytes[length - 1] != b'\n' {
-            return Err(wrong());
+/// The data of the current entry; an input that ends within it is an error.
+impl<R: BufRead> BufRead for Archive<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Ok(&[]);
         }
-        let record = &bytes[space + 1..length - 1];
-        let equals = record.iter().position(|b| *b == b'=').ok_or_else(wrong)?;
-        all.push((record[..equals].to_vec(), record[equals + 1..].to_vec()));
-        bytes = &bytes[length..];
+        let bytes = fill(&mut self.input)?;
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(&bytes[..bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX))])
     }
-    Ok(all)
+
+    fn consume(&mut self, n: usize) {
+        self.input.consume(n);
+        self.left -= n as u64;
+    }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pax_values_hold_newlines() {
-        let all = records(b"13 a.b=x\ny=z\n5 c=\n").unwrap();
-        assert_eq!(all, [(b"a.b".to_vec(), b"x\ny=z".to_vec()), (b"c".to_vec(), vec![])]);
-        for wrong in [&b"99 a=b\n"[..], b"3 a\n", b"x a=b\n", b"6 a=bc"] {
-            assert!(records(wrong).is_err());
-        }
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(seconds("1.5"), Some((1, 500_000_000)));
-        assert_eq!(seconds("-1.5"), Some((-2, 500_000_000)));
-        assert_eq!(seconds("-0.25"), Some((-1, 750_000_000)));
-        assert_eq!(seconds("7.1234567891"), Some((7, 123_456_789)));
-        assert_eq!(seconds("x"), None);
+impl<R: BufRead> Read for Archive<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?;
+        let n = bytes.len().min(buf.len());
+        buf[..n].copy_from_slice(&bytes[..n]);
+        self.consume(n);
+        Ok(n)
     }
 }

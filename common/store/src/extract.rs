@@ -1,66 +1,89 @@
-//! A layer's archive becomes a directory for overlayfs: whiteouts are turned into overlayfs' own
-//! (image-spec layer.md; the kernel's filesystems/overlayfs.rst), and nothing is made outside.
+//! A layer's archive becomes a directory for overlayfs, in which whiteouts are overlayfs' own
+//! (image-spec layer.md; the kernel's filesystems/overlayfs.rst), or goes into a plain tree over the
+//! layers before it. Nothing is made or changed outside.
 
-use crate::archive::{Archive, Entry};
+mod flat;
+mod lower;
+mod meta;
+
+use crate::archive::{Archive, Entry, Sparse};
 use anyhow::{Context, Result, anyhow, bail};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use lower::Found;
+use meta::Meta;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, BufRead, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use sys::Errno;
-use sys::extract::{self as make, Node, Stat, Tree};
+use sys::extract::{self as make, Node, Tree};
+
+pub use lower::{Below, Nothing};
+pub use meta::Rights;
+
+/// Symbolic links on the way to one path, as the kernel counts them (path_resolution(7)).
+const HOPS: usize = 40;
+
+/// Directories on the way to one path: more than a system call could name.
+const LEVELS: usize = 4096;
 
 /// Whether the directory that was made is right on top of any other layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Made {
     /// It is: the archive says all.
     Alone,
-    /// It holds things of lower layers: a hard link's file, a parent directory's owner and mode.
+    /// What it holds depends on lower layers: a hard link's file, a parent directory's owner and
+    /// mode, a symbolic link on the way.
     OnLower,
 }
 
-/// What an entry says of what it makes.
-struct Meta {
-    owner: (u32, u32),
+/// What the directory is to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// One layer, for overlayfs.
+    Overlay,
+    /// All layers so far, one over the other.
+    Flat,
+}
+
+/// Where a layer goes.
+pub struct Extractor<'a> {
+    tree: Tree,
+    form: Form,
+    rights: Rights,
+    below: &'a dyn Below,
+    /// Directories whose mode or default ACL comes at the end, by their real paths: others inherit
+    /// from it, or it would keep an ordinary user out.
+    late: BTreeMap<PathBuf, Late>,
+    /// The archive has an entry of the root.
+    rooted: bool,
+    /// Something was taken from lower layers, or looked for there.
+    on_lower: bool,
+    own: flat::Own,
+}
+
+/// What has come of a directory that was not there.
+enum Missing {
+    /// The layers below have a link there, to this.
+    Link(Vec<u8>),
+    /// It was made as they have it.
+    Made,
+    /// It was made, and they have none.
+    MadeAlone,
+}
+
+struct Late {
     mode: u32,
-    mtime: (i64, u32),
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-struct Extractor<'a> {
-    tree: Tree,
-    lower: &'a [PathBuf],
-    /// Whether owners, devices and privileged attributes can be set.
-    privileged: bool,
-    /// Mode and time of directories, set at the end: what comes into one changes its time, and a
-    /// mode may forbid an ordinary user to put it there.
-    dirs: BTreeMap<PathBuf, (u32, (i64, u32))>,
-    /// Directories that the archive puts things into and has no entry of, so far.
-    bare: BTreeSet<PathBuf>,
-    linked_lower: bool,
-}
-
-/// Extracts a layer into the empty directory `dir`. `lower` are the layers below it, lowest first.
-/// `privileged`: as root; else as tar(1) does for a user: everything is the caller's, no devices.
-/// The input is read to its end.
-pub fn extract(input: impl Read, dir: &Path, lower: &[PathBuf], privileged: bool) -> Result<Made> {
-    let tree = Tree::open(dir).with_context(|| format!("open {}", dir.display()))?;
-    let mut x = Extractor {
-        tree,
-        lower,
-        privileged,
-        dirs: BTreeMap::new(),
-        bare: BTreeSet::new(),
-        linked_lower: false,
-    };
-    let mut archive = Archive::new(input);
-    while let Some(entry) = archive.next().context("read the archive")? {
-        let shown = || format!("extract {}", String::from_utf8_lossy(&entry.path).escape_debug());
-        x.entry(&entry, &mut archive).with_context(shown)?;
-    }
-    archive.drain().context("read the archive")?;
+/// Extracts one layer into the empty directory `dir`, for overlayfs. The input is read to its end.
+/// The calling thread gets a umask of its own.
+pub fn extract(input: impl BufRead, dir: &Path, below: &dyn Below, rights: Rights) -> Result<Made> {
+    let mut x = Extractor::new(dir, Form::Overlay, below, rights)?;
+    x.layer(input)?;
     x.finish()
 }
 
@@ -77,6 +100,22 @@ pub fn clean(name: &[u8]) -> PathBuf {
         }
     }
     path
+}
+
+/// The names in a link's target, `..` among them.
+fn parts(target: &[u8]) -> Vec<OsString> {
+    let all = Path::new(OsStr::from_bytes(target)).components();
+    all.filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir))
+        .map(|c| c.as_os_str().to_owned())
+        .collect()
+}
+
+/// For an error's one line.
+fn shown(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    let short: String = text.chars().take(200).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("{}{dots}", short.escape_debug())
 }
 
 /// What a name beginning with `.wh.` means.
@@ -98,19 +137,44 @@ fn whiteout(name: &OsStr) -> Result<Option<Whiteout<'_>>> {
     }))
 }
 
-impl Extractor<'_> {
-    fn entry(&mut self, entry: &Entry, data: &mut impl Read) -> Result<()> {
+impl<'a> Extractor<'a> {
+    /// Into the empty directory `dir`. The calling thread gets a umask of its own.
+    pub fn new(dir: &Path, form: Form, below: &'a dyn Below, rights: Rights) -> Result<Extractor<'a>> {
+        let exact = make::own_umask().is_ok();
+        let tree = Tree::open(dir, exact).with_context(|| format!("open {}", dir.display()))?;
+        Ok(Extractor {
+            tree,
+            form,
+            rights,
+            below,
+            late: BTreeMap::new(),
+            rooted: false,
+            on_lower: false,
+            own: flat::Own::default(),
+        })
+    }
+
+    /// One archive; of a plain tree, the next layer. It is read to its end.
+    pub fn layer(&mut self, input: impl BufRead) -> Result<()> {
+        let mut archive = Archive::over(input);
+        while let Some(entry) = archive.next().context("read the archive")? {
+            self.entry(&entry, &mut archive).with_context(|| format!("extract {}", shown(&entry.path)))?;
+        }
+        archive.drain().context("read the archive")?;
+        self.own.forget();
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &Entry, data: &mut impl BufRead) -> Result<()> {
         if entry.path.contains(&0) || entry.link.contains(&0) {
             bail!("a name with a NUL byte");
-        }
-        if entry.pax.iter().any(|(k, _)| k.starts_with(b"GNU.sparse.")) || entry.kind().is_gnu_sparse() {
-            bail!("sparse files are not supported yet");
         }
         let path = clean(&entry.path);
         let Some(name) = path.file_name() else { return self.root(entry) };
         let parent = path.parent().unwrap_or(Path::new(""));
-        for part in parent {
+        for (level, part) in parent.iter().enumerate() {
             match whiteout(part)? {
+                _ if level == LEVELS => bail!("a path of more than {LEVELS} directories"),
                 None => {}
                 Some(Whiteout::Aufs) => return Ok(()),
                 Some(_) => bail!("a whiteout is no directory"),
@@ -123,16 +187,19 @@ impl Extractor<'_> {
             None => {}
         }
         let kind = entry.kind();
+        if kind.is_hard_link() {
+            self.enter(parent)?;
+            return self.hard_link(name, &clean(&entry.link), &path);
+        }
+        let meta = Meta::of(entry, self.rights)?;
         // As of old: a name that ends in / is a directory.
         if kind.is_dir() || (kind.is_file() && entry.path.ends_with(b"/")) {
-            return self.directory(&path, parent, name, meta(entry)?);
+            self.enter(parent)?;
+            return self.directory(name, meta);
         }
-        if kind.is_hard_link() {
-            return self.hard_link(parent, name, &clean(&entry.link));
-        }
-        let meta = meta(entry)?;
-        if kind.is_file() || kind.is_contiguous() {
-            return self.file(parent, name, entry.size, data, &meta);
+        if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
+            self.enter(parent)?;
+            return self.file(name, entry.sparse.as_ref(), data, &meta);
         }
         let device = || entry.device().context("device numbers");
         let node = match kind {
@@ -140,250 +207,381 @@ impl Extractor<'_> {
             k if k.is_character_special() => device().map(|(major, minor)| Node::Char(major, minor))?,
             k if k.is_block_special() => device().map(|(major, minor)| Node::Block(major, minor))?,
             k if k.is_fifo() => Node::Fifo,
-            k => bail!("no such type of entry: {:?}", char::from(k.as_byte())),
+            k => bail!("no such type of entry: '{}'", k.as_byte().escape_ascii()),
         };
-        if !self.privileged && matches!(node, Node::Char(..) | Node::Block(..)) {
+        if !self.rights.devices() && matches!(node, Node::Char(..) | Node::Block(..)) {
             return Ok(());
         }
-        self.node(parent, name, node, &meta)
+        self.enter(parent)?;
+        self.node(name, node, &meta)
     }
 
-    /// The parent's handle, after whatever stood at the name has gone.
-    fn place(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Stat>> {
-        let bare = &mut self.bare;
-        let dir = self.tree.dir(parent, &mut |made| {
-            bare.insert(made.to_owned());
-        })?;
-        Ok(make::stat(dir, name)?)
-    }
-
-    fn dir(&mut self, parent: &Path) -> Result<std::os::fd::BorrowedFd<'_>, Errno> {
-        self.tree.dir(parent, &mut |_| {})
-    }
-
-    fn clear(&mut self, parent: &Path, name: &OsStr, old: Option<Stat>) -> Result<()> {
-        let Some(old) = old else { return Ok(()) };
-        self.tree.remove(parent, name).context("replace it")?;
-        if old.is_dir() {
-            let gone = parent.join(name);
-            self.dirs.retain(|p, _| !p.starts_with(&gone));
-            self.bare.retain(|p| !p.starts_with(&gone));
+    /// Goes to a directory of the tree, through the tree's own links and, in a layer, through those
+    /// of the layers below. What is missing is made as the layers below have it.
+    fn enter(&mut self, path: &Path) -> Result<()> {
+        let common = self.tree.names().iter().zip(path).take_while(|(a, b)| a.as_os_str() == *b).count();
+        self.tree.up_to(common)?;
+        let mut todo: Vec<OsString> = path.iter().skip(common).map(OsStr::to_owned).collect();
+        todo.reverse();
+        let mut hops = 0;
+        // Under a directory that no lower layer has there is nothing to ask for.
+        let mut bottom = usize::MAX;
+        while let Some(name) = todo.pop() {
+            if name == ".." {
+                let up = self.tree.names().len().saturating_sub(1);
+                self.tree.up_to(up)?;
+                bottom = usize::MAX;
+                continue;
+            }
+            let link = match self.tree.down(&name) {
+                Ok(()) => continue,
+                Err(Errno(sys::ENOENT)) if self.tree.names().len() > bottom => {
+                    self.directory(&name, Meta::plain())?;
+                    None
+                }
+                Err(Errno(sys::ENOENT)) => match self.missing(&name)? {
+                    Missing::Link(target) => Some(target),
+                    Missing::Made => None,
+                    Missing::MadeAlone => {
+                        bottom = self.tree.names().len();
+                        None
+                    }
+                },
+                Err(Errno(sys::ENOTDIR)) => self.in_the_way(&name)?,
+                Err(e) => return Err(e.into()),
+            };
+            let Some(target) = link else {
+                self.tree.down(&name)?;
+                continue;
+            };
+            hops += 1;
+            if hops > HOPS {
+                return Err(Errno(sys::ELOOP).into());
+            }
+            if target.starts_with(b"/") {
+                self.tree.up_to(0)?;
+            }
+            bottom = usize::MAX;
+            todo.extend(parts(&target).into_iter().rev());
         }
         Ok(())
+    }
+
+    /// A directory that the archive puts something into and has no entry of, so far.
+    fn missing(&mut self, name: &OsStr) -> Result<Missing> {
+        let path = self.path(name);
+        let (mut meta, mut made) = (Meta::plain(), Missing::MadeAlone);
+        if self.form == Form::Overlay && !lower::own_hides(&self.tree, &path) {
+            self.on_lower = true;
+            match lower::look(self.below, &path)? {
+                Found::Link(_, target) => return Ok(Missing::Link(target)),
+                Found::Dir(dir) => (meta, made) = (Meta::like(dir, self.rights)?, Missing::Made),
+                Found::File(_) | Found::Nothing => {}
+            }
+        }
+        self.directory(name, meta)?;
+        Ok(made)
+    }
+
+    /// What stands where a directory was to be: a link gives its target, a whiteout makes room.
+    fn in_the_way(&mut self, name: &OsStr) -> Result<Option<Vec<u8>>> {
+        match make::stat(self.tree.here()?, name)? {
+            Some(s) if s.is_symlink() => Ok(Some(make::readlink(self.tree.here()?, name)?)),
+            Some(s) if s.is_whiteout() && self.form == Form::Overlay => {
+                self.directory(name, Meta::plain()).map(|()| None)
+            }
+            _ => Err(Errno(sys::ENOTDIR).into()),
+        }
+    }
+
+    /// The real path of a name in the directory where work goes on.
+    fn path(&self, name: &OsStr) -> PathBuf {
+        self.tree.names().iter().map(OsString::as_os_str).chain([name]).collect()
+    }
+
+    /// Makes something here, in place of whatever has the name.
+    fn fresh<T>(&mut self, name: &OsStr, how: impl Fn(BorrowedFd) -> sys::Result<T>) -> Result<T> {
+        let made = match how(self.tree.changing()?) {
+            Err(Errno(sys::EEXIST)) => {
+                self.tree.remove(name).context("replace it")?;
+                let path = self.path(name);
+                self.gone(&path);
+                how(self.tree.changing()?)?
+            }
+            other => other?,
+        };
+        self.made(name);
+        Ok(made)
+    }
+
+    fn made(&mut self, name: &OsStr) {
+        if self.form == Form::Flat {
+            self.own.note(self.tree.names(), name);
+        }
+    }
+
+    fn gone(&mut self, path: &Path) {
+        let of_it = |p: &Path| p.starts_with(path);
+        let all = self.late.range(path.to_owned()..).map(|(p, _)| p.clone());
+        for path in all.take_while(|p| of_it(p)).collect::<Vec<_>>() {
+            self.late.remove(&path);
+        }
     }
 
     fn root(&mut self, entry: &Entry) -> Result<()> {
         if !entry.kind().is_dir() {
             bail!("the root is a directory");
         }
-        let meta = meta(entry)?;
-        self.dirs.insert(PathBuf::new(), (meta.mode, meta.mtime));
-        self.set(Path::new(""), OsStr::new("."), &meta, Kind::Dir)
+        let meta = Meta::of(entry, self.rights)?;
+        self.rooted = true;
+        self.set_root(meta)
     }
 
-    fn directory(&mut self, path: &Path, parent: &Path, name: &OsStr, meta: Meta) -> Result<()> {
-        let old = self.place(parent, name)?;
-        if !old.is_some_and(|s| s.is_dir()) {
-            self.clear(parent, name, old)?;
-            make::make(self.dir(parent)?, name, Node::Dir)?;
-            if old.is_some_and(|s| s.is_whiteout()) {
-                // Hidden below and made anew: nothing of the lower one shows through.
-                self.mark_opaque(parent, name)?;
+    fn set_root(&mut self, meta: Meta) -> Result<()> {
+        self.tree.up_to(0)?;
+        let mtime = meta.mtime;
+        self.old_directory(OsStr::new("."), PathBuf::new(), meta)?;
+        Ok(self.tree.set_time(mtime)?)
+    }
+
+    fn directory(&mut self, name: &OsStr, meta: Meta) -> Result<()> {
+        let path = self.path(name);
+        let mode = self.first_mode(&meta);
+        match make::make(self.tree.changing()?, name, Node::Dir, mode) {
+            Ok(()) => {}
+            Err(Errno(sys::EEXIST)) => {
+                let old = make::stat(self.tree.here()?, name)?;
+                if old.is_some_and(|s| s.is_dir()) {
+                    self.made(name);
+                    return self.old_directory(name, path, meta);
+                }
+                self.fresh(name, |dir| make::make(dir, name, Node::Dir, mode))?;
+                if self.form == Form::Overlay && old.is_some_and(|s| s.is_whiteout()) {
+                    // Hidden below and made anew: nothing of the lower one shows through.
+                    self.mark_opaque(name)?;
+                }
+            }
+            Err(e) => return Err(e.into()),
+        }
+        self.made(name);
+        let plain = self.tree.plain_owner();
+        let dir = self.tree.here()?;
+        if self.rights.owners() && plain != Some(meta.owner) {
+            meta::chown(make::set_owner(dir, name, meta.owner), meta.owner)?;
+        }
+        if plain.is_none() {
+            make::set_mode(dir, name, mode)?;
+        }
+        self.set_directory(name, path, meta)
+    }
+
+    /// What a directory may have while others are made in it.
+    fn first_mode(&self, meta: &Meta) -> u32 {
+        let mode = meta.mode & 0o1777;
+        if self.rights.owners() { mode } else { mode | 0o700 }
+    }
+
+    /// One that is there, by an entry or a lower layer, becomes as this entry says.
+    fn old_directory(&mut self, name: &OsStr, path: PathBuf, meta: Meta) -> Result<()> {
+        let (rights, mode) = (self.rights, self.first_mode(&meta));
+        let dir = self.tree.here()?;
+        if rights.owners() {
+            meta::chown(make::set_owner(dir, name, meta.owner), meta.owner)?;
+        }
+        make::set_mode(dir, name, mode)?;
+        for (key, _) in make::xattrs(dir, name)? {
+            if rights.wants(&key) {
+                make::remove_xattr(dir, name, OsStr::from_bytes(&key))?;
             }
         }
-        self.bare.remove(path);
-        self.dirs.insert(path.to_owned(), (meta.mode, meta.mtime));
-        self.set(parent, name, &meta, Kind::Dir)
+        self.set_directory(name, path, meta)
+    }
+
+    fn set_directory(&mut self, name: &OsStr, path: PathBuf, meta: Meta) -> Result<()> {
+        let first = self.first_mode(&meta);
+        let dir = self.tree.here()?;
+        let (late, now): (Vec<_>, Vec<_>) =
+            meta.xattrs.into_iter().partition(|(k, _)| k.starts_with(b"system."));
+        for (key, value) in &now {
+            meta::xattr(key, |key| make::set_xattr(dir, name, key, value))?;
+        }
+        make::set_mtime(dir, name, meta.mtime)?;
+        if first != meta.mode || !late.is_empty() {
+            self.late.insert(path, Late { mode: meta.mode, xattrs: late });
+        } else if !self.late.is_empty() {
+            self.late.remove(&path);
+        }
+        Ok(())
     }
 
     fn file(
         &mut self,
-        parent: &Path,
         name: &OsStr,
-        size: u64,
-        data: &mut impl Read,
+        sparse: Option<&Sparse>,
+        data: &mut impl BufRead,
         meta: &Meta,
     ) -> Result<()> {
-        let old = self.place(parent, name)?;
-        self.clear(parent, name, old)?;
-        let mut file = make::create(self.dir(parent)?, name)?;
-        let copied = io::copy(&mut data.take(size), &mut file)?;
-        if copied < size {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        let first = meta.first_mode();
+        let mut file = self.fresh(name, |dir| make::create(dir, name, first))?;
+        match sparse {
+            None => copy(data, &mut file, u64::MAX)?,
+            Some(sparse) => holes(data, &mut file, sparse)?,
         }
-        drop(file);
-        self.set(parent, name, meta, Kind::Other)
+        let plain = self.tree.plain_owner();
+        if self.rights.owners() && plain != Some(meta.owner) {
+            meta::chown(make::set_owner_fd(&file, meta.owner), meta.owner)?;
+        }
+        if meta.mode_is_late(plain) {
+            make::set_mode_fd(&file, meta.mode)?;
+        }
+        for (key, value) in &meta.xattrs {
+            meta::xattr(key, |key| make::set_xattr_fd(&file, key, value))?;
+        }
+        Ok(make::set_mtime_fd(&file, meta.mtime)?)
     }
 
-    fn node(&mut self, parent: &Path, name: &OsStr, node: Node, meta: &Meta) -> Result<()> {
-        let old = self.place(parent, name)?;
-        self.clear(parent, name, old)?;
-        make::make(self.dir(parent)?, name, node)?;
-        let kind = if matches!(node, Node::Symlink(_)) { Kind::Symlink } else { Kind::Other };
-        self.set(parent, name, meta, kind)
+    fn node(&mut self, name: &OsStr, node: Node, meta: &Meta) -> Result<()> {
+        let first = meta.first_mode();
+        self.fresh(name, |dir| make::make(dir, name, node, first))?;
+        let plain = self.tree.plain_owner();
+        let dir = self.tree.here()?;
+        if self.rights.owners() && plain != Some(meta.owner) {
+            meta::chown(make::set_owner(dir, name, meta.owner), meta.owner)?;
+        }
+        if !matches!(node, Node::Symlink(_)) && meta.mode_is_late(plain) {
+            make::set_mode(dir, name, meta.mode)?;
+        }
+        for (key, value) in &meta.xattrs {
+            meta::xattr(key, |key| make::set_xattr(dir, name, key, value))?;
+        }
+        Ok(make::set_mtime(dir, name, meta.mtime)?)
     }
 
     /// The target's own entry has said all of it, so nothing is set. A target that this layer does
     /// not have is a lower one's, whose file gets one more name.
-    fn hard_link(&mut self, parent: &Path, name: &OsStr, target: &Path) -> Result<()> {
+    fn hard_link(&mut self, name: &OsStr, target: &Path, path: &Path) -> Result<()> {
+        let context = || format!("link to {}", shown(target.as_os_str().as_bytes()));
         let Some(target_name) = target.file_name() else { bail!("a hard link to the root") };
-        let target_parent = target.parent().unwrap_or(Path::new(""));
-        let old = self.place(parent, name)?;
-        let own = self.tree.find_dir(target_parent).ok();
+        let parent = target.parent().unwrap_or(Path::new(""));
+        let own: Option<OwnedFd> = self.tree.find(parent.iter()).ok();
         let own = own.filter(|d| matches!(make::stat(d, target_name), Ok(Some(s)) if !s.is_whiteout()));
-        let own_is_it = own.is_some();
-        let from: OwnedFd = match own {
-            Some(dir) => dir,
-            None => {
-                let found = self.in_lower(target_parent, |dir| {
-                    matches!(make::stat(dir, target_name), Ok(Some(s)) if !s.is_dir() && !s.is_whiteout())
-                });
-                self.linked_lower = true;
-                found.ok_or_else(|| anyhow!("link to {}: {}", target.display(), Errno(sys::ENOENT)))?
-            }
-        };
-        if own_is_it && target == parent.join(name) {
+        if own.is_some() && target == path {
             return Ok(());
         }
-        self.clear(parent, name, old)?;
-        make::link(from, target_name, self.dir(parent)?, name)
-            .with_context(|| format!("link to {}", target.display()))
-    }
-
-    /// A directory of the lower layers, topmost first, as far as they are not hidden by one that
-    /// has something else there.
-    fn in_lower(&self, dir: &Path, fits: impl Fn(&OwnedFd) -> bool) -> Option<OwnedFd> {
-        for layer in self.lower.iter().rev() {
-            match Tree::open(layer).and_then(|t| t.find_dir(dir)) {
-                Ok(fd) if fits(&fd) => return Some(fd),
-                Ok(_) | Err(Errno(sys::ENOENT)) => {}
-                Err(_) => return None,
+        let from = match own {
+            Some(dir) => dir,
+            None => {
+                self.on_lower |= self.form == Form::Overlay;
+                let found = lower::holder(self.below, &self.tree, target).with_context(context)?;
+                found.ok_or_else(|| anyhow!(Errno(sys::ENOENT))).with_context(context)?
             }
-        }
-        None
+        };
+        self.fresh(name, |dir| make::link(&from, target_name, dir, name)).with_context(context)
     }
 
     /// What lower layers have at the name is hidden. What this layer itself has there stays
     /// (layer.md: whiteouts concern lower layers only), but a directory no longer shows a lower one.
     fn hide(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
-        match self.whiteout_place(parent, name)? {
-            Place::Covered => Ok(()),
-            Place::Free => Ok(make::make(self.dir(parent)?, name, Node::Char(0, 0))?),
-            Place::Taken(old) if old.is_dir() => self.mark_opaque(parent, name),
-            Place::Taken(_) => Ok(()),
+        if !self.reach(parent)? {
+            return Ok(());
+        }
+        if self.form == Form::Flat {
+            for path in flat::hide(&self.own, &mut self.tree, name)? {
+                self.gone(&path);
+            }
+            return Ok(());
+        }
+        match make::stat(self.tree.here()?, name)? {
+            None => Ok(make::make(self.tree.changing()?, name, Node::Char(0, 0), 0)?),
+            Some(s) if s.is_dir() => self.mark_opaque(name),
+            Some(_) => Ok(()),
         }
     }
 
     fn opaque(&mut self, dir: &Path) -> Result<()> {
-        match self.whiteout_place(dir, OsStr::new("."))? {
-            Place::Covered => Ok(()),
-            _ => self.mark_opaque(dir, OsStr::new(".")),
+        if !self.reach(dir)? {
+            return Ok(());
+        }
+        if self.form == Form::Flat {
+            for path in flat::empty(&self.own, &mut self.tree)? {
+                self.gone(&path);
+            }
+            return Ok(());
+        }
+        self.mark_opaque(OsStr::new("."))
+    }
+
+    /// Goes to where a whiteout is. umoci writes whiteouts for all that was in a directory which
+    /// became a file: that hides them already, and there is no way there.
+    fn reach(&mut self, dir: &Path) -> Result<bool> {
+        match self.enter(dir) {
+            Err(e) if e.downcast_ref() == Some(&Errno(sys::ENOTDIR)) => Ok(false),
+            other => other.map(|()| true),
         }
     }
 
-    /// umoci writes whiteouts for all that was in a directory which became a file: that hides them
-    /// already.
-    fn whiteout_place(&mut self, parent: &Path, name: &OsStr) -> Result<Place> {
-        match self.place(parent, name) {
-            Ok(None) => Ok(Place::Free),
-            Ok(Some(old)) => Ok(Place::Taken(old)),
-            Err(e) if e.downcast_ref() == Some(&Errno(sys::ENOTDIR)) => Ok(Place::Covered),
-            Err(e) => Err(e),
+    fn mark_opaque(&mut self, name: &OsStr) -> Result<()> {
+        let key = self.rights.opaque();
+        make::set_xattr(self.tree.here()?, name, OsStr::new(key), b"y").with_context(|| format!("set {key}"))
+    }
+
+    /// Ends it: the root is as the layers below have it where no entry said how it is; then what
+    /// directories get last, the deepest first.
+    pub fn finish(mut self) -> Result<Made> {
+        if !self.rooted && self.form == Form::Overlay {
+            let below = self.below.layers()?;
+            let meta = below.last().map_or_else(|| Ok(Meta::plain()), |d| Meta::like(d, self.rights))?;
+            let plain = Meta::plain();
+            if (meta.owner, meta.mode) != (plain.owner, plain.mode) || !meta.xattrs.is_empty() {
+                self.on_lower = true;
+                self.set_root(meta)?;
+            }
         }
+        self.tree.leave()?;
+        for (path, late) in self.late.iter().rev() {
+            let shown = || format!("extract {}", shown(path.as_os_str().as_bytes()));
+            let dir = self.tree.find(path.iter()).with_context(shown)?;
+            late.set(dir.as_fd()).with_context(shown)?;
+        }
+        Ok(if self.on_lower { Made::OnLower } else { Made::Alone })
     }
+}
 
-    fn mark_opaque(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
-        let key = if self.privileged { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
-        make::set_xattr(self.dir(parent)?, name, OsStr::new(key), b"y").with_context(|| format!("set {key}"))
-    }
-
-    /// What was just made, or is a directory, gets what its entry says.
-    fn set(&mut self, parent: &Path, name: &OsStr, meta: &Meta, kind: Kind) -> Result<()> {
-        let privileged = self.privileged;
-        set(self.dir(parent)?, name, meta, kind, privileged)
-    }
-
-    /// Parents without an entry are as the lower layers have them; then modes and times of all
-    /// directories, deepest first. By now a path may lead elsewhere than when it was noted, so each
-    /// is opened as a directory, no link followed at its end, and changed by its handle.
-    fn finish(mut self) -> Result<Made> {
+impl Late {
+    fn set(&self, dir: BorrowedFd) -> Result<()> {
         let this = OsStr::new(".");
-        for path in &self.bare {
-            let Some(like) = self.in_lower(path, |_| true) else { continue };
-            let stat = make::stat_fd(&like)?;
-            let xattrs = make::xattrs(&like, this)?;
-            let meta = Meta { owner: stat.owner, mode: stat.mode & 0o7777, mtime: stat.mtime, xattrs };
-            let dir = self.tree.find_dir(path).with_context(|| format!("extract {}", path.display()))?;
-            set(&dir, this, &meta, Kind::Dir, self.privileged)
-                .with_context(|| format!("extract {}", path.display()))?;
-            self.dirs.insert(path.clone(), (meta.mode, meta.mtime));
+        for (key, value) in &self.xattrs {
+            meta::xattr(key, |key| make::set_xattr(dir, this, key, value))?;
         }
-        for (path, (mode, mtime)) in self.dirs.iter().rev() {
-            let Ok(dir) = self.tree.find_dir(path) else { continue };
-            make::set_mode(&dir, this, *mode)
-                .and_then(|()| make::set_mtime(&dir, this, *mtime))
-                .with_context(|| format!("extract {}", path.display()))?;
-        }
-        self.tree.sync().context("syncfs")?;
-        let alone = self.bare.is_empty() && !self.linked_lower;
-        Ok(if alone { Made::Alone } else { Made::OnLower })
+        Ok(make::set_mode(dir, this, self.mode)?)
     }
 }
 
-/// Where a whiteout would be.
-enum Place {
-    Free,
-    Taken(Stat),
-    /// Below something of this layer that is no directory.
-    Covered,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    /// Its mode and time come at the end.
-    Dir,
-    /// It has no mode.
-    Symlink,
-    Other,
-}
-
-/// In this order: chown(2) clears setuid bits and file capabilities.
-fn set(dir: impl AsFd, name: &OsStr, meta: &Meta, kind: Kind, privileged: bool) -> Result<()> {
-    if privileged {
-        let (uid, gid) = meta.owner;
-        make::set_owner(&dir, name, meta.owner).with_context(|| format!("chown it to {uid}:{gid}"))?;
-    }
-    if kind == Kind::Other {
-        make::set_mode(&dir, name, meta.mode)?;
-    }
-    for (key, value) in meta.xattrs.iter().filter(|(k, _)| wanted(k, privileged)) {
-        let key = OsStr::from_bytes(key);
-        match make::set_xattr(&dir, name, key, value) {
-            // The file system has none of that kind: as docker, go on.
-            Ok(()) | Err(Errno(sys::EOPNOTSUPP)) => {}
-            other => other.with_context(|| format!("set {}", key.display()))?,
+/// At most so many bytes of the data; that of an entry ends by itself.
+fn copy(data: &mut impl BufRead, file: &mut File, mut most: u64) -> Result<()> {
+    while most > 0 {
+        let bytes = match data.fill_buf() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other.context("read the archive")?,
+        };
+        let n = bytes.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        if n == 0 {
+            break;
         }
-    }
-    if kind != Kind::Dir {
-        make::set_mtime(&dir, name, meta.mtime)?;
+        file.write_all(&bytes[..n]).context("write it")?;
+        data.consume(n);
+        most -= n as u64;
     }
     Ok(())
 }
 
-/// overlayfs' own attributes are not an archive's to set, and a label of SELinux belongs to the
-/// machine that gave it. Without privilege only `user.` can be set.
-fn wanted(key: &[u8], privileged: bool) -> bool {
-    let never = [&b"trusted.overlay."[..], b"user.overlay.", b"security.selinux"];
-    !never.iter().any(|n| key.starts_with(n)) && (privileged || key.starts_with(b"user."))
-}
-
-fn meta(entry: &Entry) -> Result<Meta> {
-    let xattrs = entry
-        .pax
-        .iter()
-        .filter_map(|(k, v)| Some((k.strip_prefix(b"SCHILY.xattr.")?.to_vec(), v.clone())))
-        .collect();
-    Ok(Meta { owner: entry.owner()?, mode: entry.mode()?, mtime: entry.mtime()?, xattrs })
+/// Holes stay holes.
+fn holes(data: &mut impl BufRead, file: &mut File, sparse: &Sparse) -> Result<()> {
+    for (offset, length) in &sparse.pieces {
+        file.seek(SeekFrom::Start(*offset)).context("lseek")?;
+        copy(data, file, *length)?;
+    }
+    file.set_len(sparse.size).with_context(|| format!("ftruncate to {} bytes", sparse.size))
 }
 
 #[cfg(test)]

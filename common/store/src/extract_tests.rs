@@ -6,10 +6,30 @@ use crate::testing::{Dir, Tar, root};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
+/// Directories that are there.
+struct Stack<'a>(&'a [PathBuf]);
+
+impl Below for Stack<'_> {
+    fn layers(&self) -> Result<Vec<std::sync::Arc<OwnedFd>>> {
+        self.0.iter().map(|d| Ok(std::sync::Arc::new(make::open_dir(d)?))).collect()
+    }
+}
+
 fn try_on(tar: Tar, lower: &[PathBuf]) -> (Dir, Result<Made>) {
     let dir = Dir::new();
-    let made = extract(tar.bytes().as_slice(), &dir.path, lower, root());
+    let made = extract(tar.bytes().as_slice(), &dir.path, &Stack(lower), Rights::here());
     (dir, made)
+}
+
+/// All of them as one plain tree.
+fn flat(layers: Vec<Tar>) -> Dir {
+    let dir = Dir::new();
+    let mut x = Extractor::new(&dir.path, Form::Flat, &Nothing, Rights::here()).unwrap();
+    for layer in layers {
+        x.layer(layer.bytes().as_slice()).unwrap();
+    }
+    x.finish().unwrap();
+    dir
 }
 
 fn on(tar: Tar, lower: &[PathBuf]) -> (Dir, Made) {
@@ -194,9 +214,10 @@ fn on_lower_layers() {
     assert_eq!(made, Made::OnLower);
     let inode = |p: PathBuf| fs::metadata(p).unwrap().ino();
     assert_eq!(inode(dir.path.join("again")), inode(base.path.join("etc/app/conf")));
-    // An entry that comes late is an entry.
-    let (_dir, made) = on(Tar::new().file("etc/x", "").dir("etc", 0o755), &lower);
-    assert_eq!(made, Made::Alone);
+    // An entry that comes late is right, but where its file went was asked below.
+    let (dir, made) = on(Tar::new().file("etc/x", "").dir("etc", 0o711), &lower);
+    assert_eq!(made, Made::OnLower);
+    assert_eq!(fs::metadata(dir.path.join("etc")).unwrap().mode() & 0o7777, 0o711);
 }
 
 #[test]
@@ -204,14 +225,14 @@ fn a_cut_archive_is_an_error() {
     let bytes = Tar::new().file("a", &"x".repeat(2000)).file("b", "y").bytes();
     for end in [100, 512, 1000, 2500, 2600, 3000, 3100] {
         let dir = Dir::new();
-        let e = extract(&bytes[..end], &dir.path, &[], root()).err();
+        let e = extract(&bytes[..end], &dir.path, &Nothing, Rights::here()).err();
         // Between two entries nothing tells; then the digest does.
         assert_eq!(e.is_none(), end == 2560, "{end}");
     }
     let mut wrong = bytes.clone();
     wrong[0] ^= 1;
-    assert!(extract(wrong.as_slice(), &Dir::new().path, &[], root()).is_err());
-    let sparse = Tar::new().pax(&[("GNU.sparse.major", b"1")]).file("s", "x");
+    assert!(extract(wrong.as_slice(), &Dir::new().path, &Nothing, Rights::here()).is_err());
+    let sparse = Tar::new().pax(&[("GNU.sparse.major", b"7")]).file("s", "x");
     assert!(try_on(sparse, &[]).1.unwrap_err().root_cause().to_string().contains("sparse"));
 }
 
@@ -243,9 +264,214 @@ fn damaged_archives_neither_panic_nor_lead_out() {
             (0..512).map(|i| if (148..156).contains(&i) { 32 } else { bytes[block + i] as u32 }).sum();
         bytes[block + 148..block + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         let dir = Dir::new();
-        let _ = extract(bytes.as_slice(), &dir.path, &[], root());
+        let _ = extract(bytes.as_slice(), &dir.path, &Nothing, Rights::here());
     }
     let left: Vec<_> = fs::read_dir(&outside.path).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["canary"]);
     assert_eq!(fs::read_to_string(outside.path.join("canary")).unwrap(), "c");
+}
+
+/// What GNU tar 1.34 wrote of a file with a hole between two pieces, in its three PAX forms.
+#[test]
+fn holes_stay_holes() {
+    let size = 4_u64 << 20;
+    let map_in_data = [format!("2\n0\n4\n{}\n4\n", size - 4).into_bytes(), vec![0; 512]].concat();
+    let map_in_data = [&map_in_data[..512], b"headtail"].concat();
+    let (real, end) = (size.to_string(), (size - 4).to_string());
+    let map = format!("0,4,{end},4");
+    let tar = Tar::new()
+        .pax(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"d/one"),
+            ("GNU.sparse.realsize", real.as_bytes()),
+        ])
+        .raw("GNUSparseFile.1/one", &map_in_data)
+        .pax(&[
+            ("GNU.sparse.size", real.as_bytes()),
+            ("GNU.sparse.name", b"d/two"),
+            ("GNU.sparse.map", map.as_bytes()),
+        ])
+        .raw("GNUSparseFile.1/two", b"headtail")
+        .pax(&[
+            ("GNU.sparse.size", real.as_bytes()),
+            ("GNU.sparse.numblocks", b"2"),
+            ("GNU.sparse.offset", b"0"),
+            ("GNU.sparse.numbytes", b"4"),
+            ("GNU.sparse.offset", end.as_bytes()),
+            ("GNU.sparse.numbytes", b"4"),
+        ])
+        .raw("d/three", b"headtail")
+        .file("after", "a");
+    let (dir, _) = on(tar, &[]);
+    for name in ["d/one", "d/two", "d/three"] {
+        let bytes = fs::read(dir.path.join(name)).unwrap();
+        assert_eq!(
+            (bytes.len() as u64, &bytes[..4], &bytes[bytes.len() - 4..]),
+            (size, &b"head"[..], &b"tail"[..])
+        );
+        assert!(bytes[4..bytes.len() - 4].iter().all(|b| *b == 0));
+        let blocks = fs::metadata(dir.path.join(name)).unwrap().blocks();
+        assert!(blocks * 512 < 64 << 10, "{name} takes {blocks} blocks");
+    }
+    assert_eq!(fs::read_to_string(dir.path.join("after")).unwrap(), "a");
+    for (map, data) in
+        [("0,4,2,4", "headtail"), ("0,9", "headtail"), ("0,8", "short"), ("0", ""), ("8,-8", "")]
+    {
+        let tar =
+            Tar::new().pax(&[("GNU.sparse.size", b"8"), ("GNU.sparse.map", map.as_bytes())]).file("s", data);
+        assert!(try_on(tar, &[]).1.is_err(), "{map}");
+    }
+}
+
+#[test]
+fn a_link_in_a_lower_layer_is_followed() {
+    let (base, _) = on(Tar::new().dir("usr", 0o755).dir("usr/lib", 0o750).symlink("lib", "usr/lib"), &[]);
+    let lower = [base.path.clone()];
+    let (dir, made) = on(Tar::new().file("lib/x", "x").file("lib/.wh.gone", ""), &lower);
+    assert_eq!(made, Made::OnLower);
+    assert!(!dir.path.join("lib").exists());
+    assert_eq!(fs::read_to_string(dir.path.join("usr/lib/x")).unwrap(), "x");
+    assert!(dir.path.join("usr/lib/gone").symlink_metadata().is_ok());
+    // This layer's own directory hides the link, and its own link leads into a lower directory.
+    let (dir, _) = on(Tar::new().dir("lib", 0o755).file("lib/x", "x"), &lower);
+    assert!(dir.path.join("lib/x").exists() && !dir.path.join("usr").exists());
+    let (dir, _) = on(Tar::new().symlink("opt", "/usr/../usr/lib").file("opt/y", "y"), &lower);
+    assert!(dir.path.join("usr/lib/y").exists());
+    // A hard link by a path through it.
+    let (both, _) = on(Tar::new().file("usr/lib/f", "f"), &lower);
+    let (dir, made) = on(Tar::new().hard_link("h", "lib/f"), &[base.path.clone(), both.path.clone()]);
+    assert_eq!((made, fs::read_to_string(dir.path.join("h")).unwrap()), (Made::OnLower, "f".to_owned()));
+    let e = try_on(Tar::new().symlink("a", "b").symlink("b", "a").file("a/x", ""), &[]).1.unwrap_err();
+    assert!(e.root_cause().to_string().contains("Too many levels"), "{e:#}");
+}
+
+#[test]
+fn what_a_whiteout_hides_is_not_asked_for() {
+    if !root() {
+        return eprintln!("skipped: overlayfs' marks need root");
+    }
+    let (base, _) = on(Tar::new().dir("d", 0o700).file("d/old", "").symlink("l", "d"), &[]);
+    let lower = [base.path.clone()];
+    let (dir, _) =
+        on(Tar::new().file(".wh.d", "").file("d/new", "n").file(".wh.l", "").file("l/x", ""), &lower);
+    assert!(sys::extract::is_opaque(&dir.path.join("d")) && sys::extract::is_opaque(&dir.path.join("l")));
+    assert_eq!(fs::metadata(dir.path.join("d")).unwrap().mode() & 0o7777, 0o755);
+    assert!(dir.path.join("l/x").exists());
+}
+
+#[test]
+fn the_root_is_as_below_where_no_entry_says() {
+    if !root() {
+        return eprintln!("skipped: owners need root");
+    }
+    let (base, made) = on(Tar::new().dir("./", 0o1750).dir("d", 0o755), &[]);
+    assert_eq!(made, Made::Alone);
+    let (dir, made) = on(Tar::new().dir("e", 0o755), std::slice::from_ref(&base.path));
+    assert_eq!((made, fs::metadata(&dir.path).unwrap().mode() & 0o7777), (Made::OnLower, 0o1750));
+    let (plain, _) = on(Tar::new().dir("d", 0o755), &[]);
+    let (dir, made) = on(Tar::new().dir("e", 0o755), std::slice::from_ref(&plain.path));
+    assert_eq!((made, fs::metadata(&dir.path).unwrap().mode() & 0o7777), (Made::Alone, 0o755));
+}
+
+#[test]
+fn deep_paths_and_long_names() {
+    let deep = "d/".repeat(3000) + "f";
+    let tar = Tar::new().pax(&[("path", deep.as_bytes())]).file("x", "deep").file("after", "");
+    let (dir, _) = on(tar, &[]);
+    assert!(dir.path.join("after").exists());
+    let mut at = fs::File::open(&dir.path).unwrap();
+    for _ in 0..3000 {
+        at = fs::File::open(sys::inroot::fd_path(&at).join("d")).unwrap();
+    }
+    assert_eq!(fs::read_to_string(sys::inroot::fd_path(&at).join("f")).unwrap(), "deep");
+    let meta = fs::metadata(&dir.path).unwrap();
+    sys::inroot::empty_tree(&dir.path, meta.dev()).unwrap();
+    for (path, cause) in [("n".repeat(256), "too long"), ("d/".repeat(5000) + "f", "more than 4096")] {
+        let e = try_on(Tar::new().pax(&[("path", path.as_bytes())]).file("x", ""), &[]).1.unwrap_err();
+        let text = format!("{e:#}");
+        assert!(text.contains(cause) && text.len() < 400, "{text}");
+    }
+}
+
+#[test]
+fn directories_keep_their_times() {
+    let dated = |tar: Tar, time: &str| tar.pax(&[("mtime", time.as_bytes())]);
+    let tar = dated(Tar::new(), "100.5").dir("a", 0o755);
+    let tar = dated(tar, "200").dir("a/b", 0o755).file("a/b/f", "").file("a/g", "");
+    let tar = dated(tar, "300").dir("c", 0o755).file("a/b/late", "").file("c/f", "").file("a/b/f", "again");
+    let tar = tar.symlink("a/l", "../c").file("a/l/through", "");
+    let (dir, _) = on(tar, &[]);
+    let time = |n: &str| fs::metadata(dir.path.join(n)).map(|m| (m.mtime(), m.mtime_nsec())).unwrap();
+    assert_eq!((time("a"), time("a/b"), time("c")), ((100, 500_000_000), (200, 0), (300, 0)));
+    assert!(dir.path.join("c/through").exists());
+}
+
+#[test]
+fn one_plain_tree() {
+    let base = || {
+        let tar = Tar::new().dir("./", 0o755).dir("d", 0o2755).file("d/gone", "").file("d/stays", "s");
+        let tar = tar.dir("o", 0o755).file("o/old", "").dir("o/sub", 0o755).file("o/sub/old", "");
+        tar.file("f", "")
+            .dir("was", 0o755)
+            .file("was/in", "")
+            .symlink("lib", "d")
+            .dir("w", 0o700)
+            .file("w/old", "")
+    };
+    let top = || {
+        let tar = Tar::new().file("d/.wh.gone", "").file("d/own", "x").file("d/.wh.own", "");
+        let tar = tar.dir("o", 0o711).file("o/new", "").dir("o/sub", 0o700).file("o/sub/new", "");
+        let tar = tar.file("o/.wh..wh..opq", "").dir("f", 0o755).file("f/in", "").file("was", "file");
+        let tar = tar.file("lib/through", "").hard_link("again", "d/stays").file(".wh.absent", "");
+        tar.file("w/new", "").file(".wh.w", "").file("was/.wh.in", "")
+    };
+    let dir = flat(vec![base(), top()]);
+    let at = |name: &str| dir.path.join(name);
+    for name in ["d/stays", "d/own", "o/new", "o/sub/new", "f/in", "d/through", "again", "w/new"] {
+        assert!(at(name).is_file(), "{name}");
+    }
+    for name in ["d/gone", "o/old", "o/sub/old", "w/old", "absent", ".wh.absent"] {
+        assert!(at(name).symlink_metadata().is_err(), "{name}");
+    }
+    assert_eq!(fs::read_to_string(at("was")).unwrap(), "file");
+    assert_eq!(fs::metadata(at("again")).unwrap().nlink(), 2);
+    assert_eq!(fs::metadata(at("o")).unwrap().mode() & 0o7777, 0o711);
+    assert_eq!(fs::metadata(at("d")).unwrap().mode() & 0o7777, 0o2755);
+    assert!(!sys::extract::is_opaque(&at("o")));
+    // A whiteout in a later layer takes what an earlier one brought.
+    let dir = flat(vec![base(), top(), Tar::new().file(".wh.o", "").file("d/.wh..wh..opq", "")]);
+    assert!(!dir.path.join("o").exists());
+    assert_eq!(fs::read_dir(dir.path.join("d")).unwrap().count(), 0);
+}
+
+#[test]
+fn numbers_that_make_no_sense() {
+    let field = |name: &str, edit: &dyn Fn(&mut tar::OldHeader)| {
+        let edit = |h: &mut tar::Header| edit(h.as_old_mut());
+        try_on(Tar::new().with(name, "", edit), &[]).1.map(drop).map_err(|e| format!("{e:#}"))
+    };
+    let huge = [0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    for (what, said) in [
+        ("negative size", field("f", &|h| h.size = [0xff; 12])),
+        ("huge size", field("f", &|h| h.size = huge)),
+        ("no size", field("f", &|h| h.size = *b"nonsense\0\0\0\0")),
+        ("negative uid", field("f", &|h| h.uid = [0xff; 8])),
+        ("no mode", field("f", &|h| h.mode = *b"rwxr-xr-")),
+    ] {
+        assert!(said.is_err(), "{what}");
+    }
+    assert!(field("f", &|h| h.mtime = [0xff; 12]).is_ok(), "a second before the epoch");
+    for (key, value) in [
+        ("size", "-1"),
+        ("size", "9999999999999999999"),
+        ("uid", "-1"),
+        ("gid", "4294967296"),
+        ("mtime", "x"),
+    ] {
+        assert!(
+            try_on(Tar::new().pax(&[(key, value.as_bytes())]).file("f", ""), &[]).1.is_err(),
+            "{key}={value}"
+        );
+    }
 }

@@ -1,16 +1,14 @@
 //! Unpacked layers. A directory is made beside under a name of its own, its diff_id verified, and
 //! renamed when it is whole: so what stands under a final name is right.
 
-use crate::compress::{Format, peek, plain};
-use crate::digest::{Digest, Hasher};
-use crate::extract::{Made, extract};
-use crate::{Image, Store};
-use anyhow::{Context, Result, anyhow, bail};
-use std::fs::{self, DirBuilder};
-use std::io::{self, Cursor, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use crate::compress::{Format, peek};
+use crate::digest::Digest;
+use crate::source::{self, Pieces, Stop};
+use crate::{Image, Store, unpack};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// One layer of an image, and where it is or will be.
 #[derive(Clone, Debug)]
@@ -75,13 +73,15 @@ impl Store {
     /// Unpacks what is missing. Gives the directories as a document has them, lowest first; a nil
     /// error means they are there, not that this call made them. The caller holds [`Store::work`].
     pub fn unpack(&self, image: &Image) -> Result<Vec<doc::Layer>> {
-        let mut dirs: Vec<PathBuf> = Vec::new();
+        self.unpack_until(image, &|| false)
+    }
+
+    /// As [`Store::unpack`]; it ends early, with an error, once `stop` says so.
+    pub fn unpack_until(&self, image: &Image, stop: Stop) -> Result<Vec<doc::Layer>> {
+        let plans = self.plan(image)?;
+        let dirs = unpack::missing(self, &plans, stop)?;
         let mut layers: Vec<doc::Layer> = Vec::new();
-        for plan in self.plan(image)? {
-            let dir = match &plan.there {
-                Some(dir) => dir.clone(),
-                None => self.layer(&plan, &dirs).with_context(|| format!("unpack layer {}", plan.digest))?,
-            };
+        for (plan, dir) in plans.iter().zip(dirs) {
             let path = dir.to_str().with_context(|| format!("{} is not UTF-8", dir.display()))?;
             // An opaque root hides all that is below; and overlayfs takes no directory twice, where
             // the upper place covers all that the lower one has.
@@ -94,49 +94,26 @@ impl Store {
                 diff_id: Some(plan.diff_id.to_string()),
                 dir: path.to_owned(),
             });
-            dirs.push(dir);
         }
         Ok(layers)
     }
 
-    fn layer(&self, plan: &Plan, lower: &[PathBuf]) -> Result<PathBuf> {
-        let temp = self.beside(&plan.alone)?;
-        DirBuilder::new().mode(0o755).create(&temp).with_context(|| format!("mkdir {}", temp.display()))?;
-        let made = self.fill(plan, &temp, lower).and_then(|made| {
-            let to = if made == Made::Alone { &plan.alone } else { &plan.chained };
-            match fs::rename(&temp, to) {
-                // Somebody else was first: it is the same.
-                Err(_) if to.is_dir() => remove(&temp)?,
-                other => other.with_context(|| format!("rename {} to {}", temp.display(), to.display()))?,
-            }
-            Ok(to.clone())
-        });
-        if made.is_err() {
-            let _ = remove(&temp);
-        }
-        made
-    }
-
-    /// One thread decompresses and hashes, this one makes the files.
-    fn fill(&self, plan: &Plan, dir: &Path, lower: &[PathBuf]) -> Result<Made> {
-        let (head, rest) = peek(self.follow(&plan.digest, plan.size)?, 8)?;
-        let input = plain(Format::of(&head), Cursor::new(head).chain(rest))?;
-        let (send, receive) = sync_channel(32);
-        std::thread::scope(|scope| {
-            let reading = scope.spawn(move || pump(input, &send));
-            let coming = Coming { receive, chunk: Vec::new(), at: 0 };
-            let made = extract(coming, dir, lower, sys::cred::euid() == 0);
-            match reading.join().map_err(|_| anyhow!("the reading thread panicked"))? {
-                Err(e) => Err(e).context("read the blob"),
-                Ok(None) => made,
-                Ok(Some(digest)) if digest == plan.diff_id => made,
+    /// Reads one layer's blob, as its bytes come, and holds it against its diff_id.
+    pub(crate) fn read_layer<T>(
+        &self,
+        plan: &Plan,
+        stop: Stop,
+        read: impl FnOnce(&mut Pieces) -> Result<T>,
+    ) -> Result<T> {
+        let (made, digest) = source::through(self.follow(&plan.digest, plan.size)?, stop, read)?;
+        match digest {
+            Some(digest) if digest != plan.diff_id => {
                 // A truncated archive says so itself; one that is whole is another.
-                Ok(Some(digest)) => {
-                    made?;
-                    bail!("it is something else: its diff_id is {digest}, the config says {}", plan.diff_id)
-                }
+                made?;
+                bail!("it is something else: its diff_id is {digest}, the config says {}", plan.diff_id)
             }
-        })
+            _ => made,
+        }
     }
 }
 
@@ -144,44 +121,4 @@ impl Store {
 pub(crate) fn remove(dir: &Path) -> Result<()> {
     let Ok(meta) = fs::symlink_metadata(dir) else { return Ok(()) };
     sys::inroot::remove_tree(dir, meta.dev()).with_context(|| format!("remove {}", dir.display()))
-}
-
-/// Passes the input on in pieces; gives its digest, or none when nobody listens any more.
-fn pump(mut input: impl Read, send: &SyncSender<Vec<u8>>) -> io::Result<Option<Digest>> {
-    let mut hasher = Hasher::default();
-    loop {
-        let mut chunk = vec![0; 64 << 10];
-        let n = match input.read(&mut chunk) {
-            Ok(0) => return Ok(Some(hasher.finish())),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        chunk.truncate(n);
-        hasher.update(&chunk);
-        if send.send(chunk).is_err() {
-            return Ok(None);
-        }
-    }
-}
-
-/// The other end of it.
-struct Coming {
-    receive: Receiver<Vec<u8>>,
-    chunk: Vec<u8>,
-    at: usize,
-}
-
-impl Read for Coming {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.chunk.len() {
-            match self.receive.recv() {
-                Ok(chunk) => (self.chunk, self.at) = (chunk, 0),
-                Err(_) => return Ok(0),
-            }
-        }
-        let n = buf.len().min(self.chunk.len() - self.at);
-        buf[..n].copy_from_slice(&self.chunk[self.at..self.at + n]);
-        self.at += n;
-        Ok(n)
-    }
 }

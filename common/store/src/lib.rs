@@ -23,8 +23,10 @@ mod name;
 mod part;
 mod platform;
 mod reference;
+mod source;
 #[cfg(test)]
 mod testing;
+mod unpack;
 mod work;
 
 pub use blob::Temp;
@@ -41,6 +43,7 @@ pub use name::{nearest, normal};
 pub use part::{Follow, Part, Wrong};
 pub use platform::Platform;
 pub use reference::Reference;
+pub use source::Stop;
 pub use work::{Alone, Work};
 
 use std::fs::{self, DirBuilder};

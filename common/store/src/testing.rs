@@ -14,6 +14,8 @@ impl Dir {
         let n: [u8; 8] = sys::io::random().unwrap();
         let path = std::env::temp_dir().join(format!("stave-store-{:016x}", u64::from_ne_bytes(n)));
         std::fs::create_dir(&path).unwrap();
+        // Whatever the umask: extracting changes that of its thread.
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         Dir { path: path.canonicalize().unwrap() }
     }
 }

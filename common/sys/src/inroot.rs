@@ -3,7 +3,9 @@
 
 use crate::{Errno, Result};
 use rustix::fs::{self as rx, FileType, Mode, OFlags, ResolveFlags};
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 pub use rustix::fs::OFlags as Flags;
@@ -84,7 +86,7 @@ pub fn make_target(root: impl AsFd, path: &Path, file: bool) -> Result<OwnedFd> 
 }
 
 /// The directory that holds `path`, as a handle, and the last component.
-fn parent(root: impl AsFd, path: &Path) -> Result<(OwnedFd, &std::ffi::OsStr)> {
+fn parent(root: impl AsFd, path: &Path) -> Result<(OwnedFd, &OsStr)> {
     let name = path.file_name().ok_or(Errno(libc::EINVAL))?;
     let dir = make(root, path.parent().unwrap_or(Path::new("/")), FileType::Directory)?;
     Ok((dir, name))
@@ -122,12 +124,11 @@ pub fn remove_tree(path: &Path, dev: u64) -> Result<()> {
 }
 
 /// As [`remove_tree`], by name in a directory.
-pub fn remove_at(parent: impl AsFd, name: &std::ffi::OsStr, dev: u64) -> Result<()> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rx::openat(&parent, name, flags, Mode::empty()) {
+pub fn remove_at(parent: impl AsFd, name: &OsStr, dev: u64) -> Result<()> {
+    match open_dir(&parent, name) {
         Ok(dir) => empty(&dir, dev)?,
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
-        Err(e) => return Err(e.into()),
+        Err(Errno(libc::ENOENT)) => return Ok(()),
+        Err(e) => return Err(e),
     }
     match rx::unlinkat(&parent, name, rx::AtFlags::REMOVEDIR) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
@@ -135,7 +136,38 @@ pub fn remove_at(parent: impl AsFd, name: &std::ffi::OsStr, dev: u64) -> Result<
     }
 }
 
-fn empty(dir: &OwnedFd, dev: u64) -> Result<()> {
+/// As [`remove_tree`], but the directory itself stays.
+pub fn empty_tree(path: &Path, dev: u64) -> Result<()> {
+    empty(&open_dir(rx::CWD, path.as_os_str())?, dev)
+}
+
+/// One whose mode keeps its owner out is opened up: an image may have such.
+fn open_dir(parent: impl AsFd, name: &OsStr) -> Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rx::openat(&parent, name, flags, Mode::empty()) {
+        Err(rustix::io::Errno::ACCESS) => {}
+        other => return Ok(other?),
+    }
+    let handle = rx::openat(&parent, name, flags | OFlags::PATH, Mode::empty())?;
+    rx::chmod(fd_path(&handle), Mode::RWXU)?;
+    Ok(rx::openat(&parent, name, flags, Mode::empty())?)
+}
+
+/// Levels that are gone down by calling oneself: each takes two descriptors.
+const DEEP: usize = 16;
+
+/// What lies deeper than that is moved up, until nothing does.
+fn empty(top: &OwnedFd, dev: u64) -> Result<()> {
+    loop {
+        let mut moved = 0;
+        clear(top, top, dev, 0, &mut moved)?;
+        if moved == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn clear(dir: &OwnedFd, top: &OwnedFd, dev: u64, level: usize, moved: &mut u64) -> Result<()> {
     if rx::fstat(dir)?.st_dev != dev {
         return Err(Errno(libc::EXDEV));
     }
@@ -145,26 +177,69 @@ fn empty(dir: &OwnedFd, dev: u64) -> Result<()> {
         if name == c"." || name == c".." {
             continue;
         }
-        let first = if entry.file_type() == FileType::Directory {
-            rx::AtFlags::REMOVEDIR
-        } else {
-            rx::AtFlags::empty()
-        };
-        match rx::unlinkat(dir, name, first) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => continue,
-            Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {}
-            Err(e) => return Err(e.into()),
+        let is_dir = entry.file_type() == FileType::Directory;
+        let how = if is_dir { rx::AtFlags::REMOVEDIR } else { rx::AtFlags::empty() };
+        match unlink(dir, name, how) {
+            Ok(()) | Err(Errno(libc::ENOENT)) => continue,
+            Err(Errno(libc::ENOTEMPTY | libc::EEXIST)) => {}
+            Err(e) => return Err(e),
         }
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = OsStr::from_bytes(name.to_bytes());
         // Another process may be removing the same tree.
-        match rx::openat(dir, name, flags, Mode::empty()) {
-            Err(rustix::io::Errno::NOENT) => continue,
-            inner => empty(&inner?, dev)?,
+        let below = match open_dir(dir, name) {
+            Err(Errno(libc::ENOENT)) => continue,
+            below => below?,
+        };
+        if level == DEEP {
+            // A name that nothing there has: what was moved before may still be there.
+            loop {
+                *moved += 1;
+                let to = format!(".moved-{}-{moved}", std::process::id());
+                match rx::renameat_with(dir, name, top, to, rx::RenameFlags::NOREPLACE) {
+                    Err(rustix::io::Errno::EXIST) => {}
+                    Err(rustix::io::Errno::NOENT) => break,
+                    other => break other?,
+                }
+            }
+            continue;
         }
+        clear(&below, top, dev, level + 1, moved)?;
         match rx::unlinkat(dir, name, rx::AtFlags::REMOVEDIR) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(e) => return Err(e.into()),
+            Err(rustix::io::Errno::NOENT) => {}
+            other => other?,
         }
     }
     Ok(())
+}
+
+fn unlink(dir: &OwnedFd, name: &CStr, how: rx::AtFlags) -> Result<()> {
+    match rx::unlinkat(dir, name, how) {
+        Err(rustix::io::Errno::ACCESS) => {}
+        other => return Ok(other?),
+    }
+    rx::fchmod(dir, Mode::RWXU)?;
+    Ok(rx::unlinkat(dir, name, how)?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deep_tree_goes() {
+        let random: [u8; 8] = crate::io::random().unwrap();
+        let top = std::env::temp_dir().join(format!("stave-inroot-{:x}", u64::from_ne_bytes(random)));
+        std::fs::create_dir(&top).unwrap();
+        let mut at = root(&top).unwrap();
+        for _ in 0..5000 {
+            rx::mkdirat(&at, "d", Mode::RWXU).unwrap();
+            rx::mknodat(&at, "f", FileType::RegularFile, Mode::RWXU, 0).unwrap();
+            at = rx::openat(&at, "d", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        }
+        let dev = rx::fstat(&at).unwrap().st_dev;
+        remove_tree(&top, dev).unwrap();
+        assert!(!top.exists());
+        remove_tree(&top, dev).unwrap();
+    }
 }
