@@ -15,7 +15,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: all build release demo test check unit pipelines pages stress lint man completions install bench vm deps clean
+.PHONY: all build release demo test check unit pipelines pages stress lint man completions install bench bench-images vm deps clean
 
 all: release
 
@@ -80,6 +80,12 @@ install: release completions
 bench: release
 	tests/deps.sh crun runc podman bubblewrap jq busybox-static python3
 	PATH="$(release):$$PATH" tests/bench/run.sh
+
+# IMAGES=DIR: where app.oci is, or will be made, from Debian packages alone.
+bench-images: release
+	tests/deps.sh docker-registry skopeo umoci python3
+	[ -d "$(IMAGES)/app.oci" ] || tests/bench/make-images.sh "$(IMAGES)"
+	PATH="$(release):$$PATH" tests/bench/images.sh "$(IMAGES)"
 
 clean:
 	$(CARGO) clean

@@ -1,10 +1,11 @@
 /* Times two commands as whole processes, in turn (A B A B ...), fork to exit.
  *
- *   pair [-n RUNS] [-m FILE] 'COMMAND A' 'COMMAND B'
+ *   pair [-n RUNS] [-m FILE] [-p SCRIPT] 'COMMAND A' 'COMMAND B'
  *
  * Prints wall and CPU time of each (ms: minimum, median) and the median of the ratios A/B of the
- * pairs. With -m, B runs in the mount namespace that FILE pins. A command is words split at
- * blanks; one that fails ends it all. */
+ * pairs; with -p also the largest process (MiB). With -m, B runs in the mount namespace that FILE
+ * pins; with -p, sh runs SCRIPT before each command, outside of the time. A command is words split
+ * at blanks; one that fails ends it all. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@ enum { MAX = 1000, WORDS = 100 };
 static int null;
 
 /* wall and CPU milliseconds of one run */
-static void run(char **argv, int ns, double *wall, double *cpu)
+static void run(char **argv, int ns, double *wall, double *cpu, long *most)
 {
 	struct timespec a, b;
 	struct rusage usage;
@@ -46,6 +47,8 @@ static void run(char **argv, int ns, double *wall, double *cpu)
 		fprintf(stderr, "pair: %s: wait status %#x\n", argv[0], status);
 		exit(1);
 	}
+	if (usage.ru_maxrss > *most)
+		*most = usage.ru_maxrss;
 	*wall = (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6;
 	*cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
 	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
@@ -76,22 +79,30 @@ int main(int argc, char **argv)
 {
 	static double a[2][MAX], b[2][MAX], ratio[2][MAX];
 	int runs = 50, ns = -1, c;
-	while ((c = getopt(argc, argv, "n:m:")) != -1) {
+	const char *before = NULL;
+	long most[2] = {0, 0};
+	while ((c = getopt(argc, argv, "n:m:p:")) != -1) {
 		if (c == 'n')
 			runs = atoi(optarg);
+		else if (c == 'p')
+			before = optarg;
 		else if (c == 'm' && (ns = open(optarg, O_RDONLY | O_CLOEXEC)) < 0)
 			return perror(optarg), 1;
 		else if (c == '?')
 			return 2;
 	}
 	if (argc - optind != 2 || runs < 1 || runs > MAX)
-		return fputs("usage: pair [-n RUNS] [-m FILE] A B\n", stderr), 2;
+		return fputs("usage: pair [-n RUNS] [-m FILE] [-p SCRIPT] A B\n", stderr), 2;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	char **first = words(argv[optind]), **second = words(argv[optind + 1]);
 	for (int i = -1; i < runs; i++) { /* the first pair warms up */
 		int at = i < 0 ? 0 : i;
-		run(first, -1, &a[0][at], &a[1][at]);
-		run(second, ns, &b[0][at], &b[1][at]);
+		if (before && system(before) != 0)
+			return fputs("pair: the script failed\n", stderr), 1;
+		run(first, -1, &a[0][at], &a[1][at], &most[0]);
+		if (before && system(before) != 0)
+			return fputs("pair: the script failed\n", stderr), 1;
+		run(second, ns, &b[0][at], &b[1][at], &most[1]);
 	}
 	for (int k = 0; k < 2; k++) {
 		for (int i = 0; i < runs; i++)
@@ -100,4 +111,6 @@ int main(int argc, char **argv)
 		printf("  %-4s  %7.1f %7.1f   %7.1f %7.1f   %5.2f\n", k ? "cpu" : "wall", a[k][0], ma, b[k][0], mb,
 		       median(ratio[k], runs));
 	}
+	if (before)
+		printf("  most  %7.1f           %7.1f\n", most[0] / 1024.0, most[1] / 1024.0);
 }
