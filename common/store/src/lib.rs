@@ -93,7 +93,7 @@ impl Store {
     }
 
     fn make(&self) -> io::Result<()> {
-        if self.path().join("oci-layout").exists() && self.path().join("leases").is_dir() {
+        if self.path().join("oci-layout").exists() && self.leases().is_dir() && self.layers_path().is_dir() {
             return Ok(());
         }
         // Old files of images, setuid programs among them, are no business of other users.
