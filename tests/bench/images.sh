@@ -9,6 +9,7 @@ images=$(realpath "${1:?a directory with app.oci}")
 work=$(mktemp -d "${WORK:-/dev/shm}/stave-bench.XXXXXX")
 end() {
   [ -z "${registry-}" ] || kill "$registry"
+  [ ! -e "$work/to.pid" ] || kill "$(cat "$work/to.pid")"
   rm -rf --one-file-system "$work"
 }
 trap end EXIT
@@ -16,16 +17,21 @@ cc -O2 -Wall -o "$work/pair" "$here/pair.c"
 export STAVE_RUN="$work/run" STAVE_ROOT="$work/root"
 STAVE_ROOT=$work/loaded stave load -t app "$images/app.oci" >/dev/null
 
-# A registry on loopback, with the image, its files where all others are.
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-at=127.0.0.1:$port
-cat >"$work/registry.yml" <<R
+# A registry on loopback with the image, and one that is emptied before each push; their files are
+# where all others are.
+port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+at=127.0.0.1:$(port) to=127.0.0.1:$(port)
+for one in at to; do
+  addr=$at
+  [ "$one" = at ] || addr=$to
+  cat >"$work/$one.yml" <<R
 version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: $work/registry}}
-http: {addr: $at}
+storage: {filesystem: {rootdirectory: $work/registry-$one}}
+http: {addr: $addr}
 R
-docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
+done
+docker-registry serve "$work/at.yml" >"$work/at.log" 2>&1 &
 registry=$!
 skopeo="skopeo --insecure-policy copy -q --src-tls-verify=false --dest-tls-verify=false"
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -59,13 +65,15 @@ done
 script tar "for n in $(seq -s ' ' $number); do mkdir $work/flat/\$n; tar -C $work/flat/\$n --xattrs --xattrs-include='*' -xf $work/plain-\$n.tar; done"
 script gunzip "n=0; for l in $layers; do n=\$((n+1)); mkdir $work/flat/\$n; gzip -dc \$l | tar -C $work/flat/\$n --xattrs --xattrs-include='*' -xf -; done"
 script pull-unpack "stave-pull -q $at/app | stave-unpack"
-script push "stave-push -q app $at/push-ours:\$(date +%N)"
-script push-skopeo "$skopeo oci:$images/app.oci:latest docker://$at/push-skopeo-\$(date +%N):1"
+script push-skopeo "$skopeo oci:$images/app.oci:latest docker://$to/app:1"
+script empty "[ ! -e $work/to.pid ] || kill \$(cat $work/to.pid); sleep 0.2; rm -rf $work/registry-to
+docker-registry serve $work/to.yml >$work/to.log 2>&1 & echo \$! >$work/to.pid
+for n in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; ! python3 -c 'import urllib.request as u; u.urlopen(\"http://$to/v2/\")' 2>/dev/null || exit 0; done; exit 1"
 
 echo "$(uname -r), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg), $(stat -f -c %T "$work"); ms: ours min median, theirs min median, ratio"
 pair() { # TITLE PREPARE OURS THEIRS
   echo "$1"
-  "$work/pair" -n "${RUNS:-3}" -p "$work/$2" "$3" "$4" || echo "  not measured"
+  "$work/pair" -n "${RUNS:-3}" -p "$work/$2 </dev/null" "$3" "$4" || echo "  not measured"
 }
 has() { command -v "$1" >/dev/null; }
 pair 'unpack : tar -xf of the plain layers' has "stave-unpack app" "$work/tar"
@@ -76,5 +84,5 @@ pair 'pull : skopeo copy to a layout' fresh "stave-pull -q $at/app" "$skopeo doc
 stave pull -q "$at/app" >/dev/null
 script nothing true
 pair 'pull with nothing to do : skopeo inspect' nothing "stave-pull -q $at/app" "skopeo inspect --tls-verify=false docker://$at/app:latest"
-STAVE_ROOT=$work/loaded pair 'push : skopeo copy' nothing "$work/push" "$work/push-skopeo"
+STAVE_ROOT=$work/loaded pair 'push : skopeo copy' empty "stave-push -q app $to/app:1" "$work/push-skopeo"
 pair 'load a docker archive : skopeo copy to a layout' fresh "stave-load $images/app.docker.tar" "$skopeo docker-archive:$images/app.docker.tar oci:$work/copy:latest"
