@@ -139,6 +139,10 @@ pub fn propagate(target: &Path, word: &str) -> Result<()> {
     Ok(nix::mount::mount(None::<&str>, target, None::<&str>, flags, None::<&str>)?)
 }
 
+/// What is in the upper directory is all there, also where the kernel's defaults are others: no
+/// directory that only points at a lower one, no file whose data stayed below.
+const WHOLE: &str = ",redirect_dir=off,metacopy=off";
+
 /// An overlay as the kernel is asked for it.
 pub struct Overlay<'a> {
     /// Topmost first, as `lowerdir=` has them.
@@ -159,7 +163,7 @@ impl Overlay<'_> {
         let lower: Vec<String> = self.lower.iter().map(|p| esc(p)).collect();
         let mut data = format!("lowerdir={}", lower.join(":"));
         if let Some((upper, work)) = self.upper {
-            data += &format!(",upperdir={},workdir={}", esc(upper), esc(work));
+            data += &format!(",upperdir={},workdir={}{WHOLE}", esc(upper), esc(work));
         }
         if self.volatile {
             data += ",volatile";
@@ -182,6 +186,9 @@ impl Overlay<'_> {
         if let Some((upper, work)) = self.upper {
             rx::fsconfig_set_string(&fs, "upperdir", upper)?;
             rx::fsconfig_set_string(&fs, "workdir", work)?;
+            for (key, value) in WHOLE.split(',').filter_map(|w| w.split_once('=')) {
+                rx::fsconfig_set_string(&fs, key, value)?;
+            }
         }
         if self.volatile {
             rx::fsconfig_set_flag(&fs, "volatile")?;
@@ -280,6 +287,9 @@ mod tests {
     fn overlay_data_escapes() {
         let lower = [PathBuf::from("/a:b"), PathBuf::from("/c,d")];
         let o = Overlay { lower: &lower, upper: Some((Path::new("/u"), Path::new("/w"))), volatile: true };
-        assert_eq!(o.data(), r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w,volatile");
+        assert_eq!(
+            o.data(),
+            r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w,redirect_dir=off,metacopy=off,volatile"
+        );
     }
 }
