@@ -36,6 +36,7 @@ macro_rules! tools {
 /// All tools but the dispatcher, which has no flags of its own.
 pub fn tools() -> Vec<Tool> {
     tools! {
+        "diff": stave_diff::Words::command(),
         "exec": stave_exec::Words::command(),
         "images": stave_images::Words::command(),
         "init": stave_init::Words::command(),
@@ -50,6 +51,7 @@ pub fn tools() -> Vec<Tool> {
         "mount": cli::command::<stave_mount::Mount>(),
         "new": stave_new::Words::command(),
         "ns": cli::command::<stave_ns::Ns>(),
+        "pack": stave_pack::Words::command(),
         "ps": stave_ps::Words::command(),
         "pull": stave_pull::Words::command(),
         "push": stave_push::Words::command(),

@@ -8,5 +8,5 @@ mod roots;
 
 pub use find::{Entry, find, list, lock, names_of, read};
 pub use host::{CgroupDir, Host};
-pub use record::{Exit, Record, Run, Status, ago, now};
+pub use record::{Exit, Record, Run, Status, ago, moment, now};
 pub use roots::{Roots, new_id};

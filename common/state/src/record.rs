@@ -80,6 +80,11 @@ pub fn now() -> String {
     now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
 }
 
+/// A moment in seconds since the epoch, RFC 3339; `None`: no calendar has it.
+pub fn moment(seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(seconds).ok().map(|t| t.to_string())
+}
+
 /// How long ago a moment of RFC 3339 was, in its largest whole unit: `5 minutes`.
 pub fn ago(text: &str) -> String {
     let Ok(then) = text.parse::<jiff::Timestamp>() else { return text.to_owned() };

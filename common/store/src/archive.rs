@@ -48,7 +48,7 @@ impl Entry {
     }
 
     /// The last PAX record of a key; an empty one takes back what was said before.
-    fn record(&self, key: &str) -> Option<&[u8]> {
+    pub(crate) fn record(&self, key: &str) -> Option<&[u8]> {
         pax::last(&self.pax, key)
     }
 

@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod archiver;
 mod blob;
 pub mod changes;
 mod compress;
+mod compressor;
 mod contents;
 mod digest;
 mod extract;
@@ -20,6 +22,7 @@ mod ingest;
 mod layer;
 mod manifest;
 mod name;
+mod pack;
 mod part;
 mod platform;
 mod reference;
@@ -28,9 +31,11 @@ mod source;
 mod testing;
 mod unpack;
 mod work;
+mod written;
 
 pub use blob::Temp;
 pub use compress::Format;
+pub use compressor::{Compressor, Packing, threads};
 pub use contents::{Share, Waste};
 pub use digest::{Digest, Hasher};
 pub use find::{Found, Image, NoImage};
@@ -40,11 +45,13 @@ pub use layer::Plan;
 pub use manifest::{CONFIG, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, REF_NAME};
 pub use manifest::{Config, Descriptor, Execution, History, Index, Manifest, RootFs};
 pub use name::{nearest, normal};
+pub use pack::{About, How, Layer, archive};
 pub use part::{Follow, Part, Wrong};
 pub use platform::Platform;
 pub use reference::Reference;
 pub use source::Stop;
 pub use work::{Alone, Work};
+pub use written::{Change, Overlay, diff, overlays};
 
 use std::fs::{self, DirBuilder};
 use std::io;

@@ -13,13 +13,14 @@ pub mod ns;
 pub mod process;
 pub mod tty;
 pub mod usage;
+pub mod walk;
 
 pub use errno::{Errno, Result};
 
 /// The numbers that callers tell apart.
 pub use libc::{
-    EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ELOOP, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EOPNOTSUPP, EPERM, EPIPE,
-    ESRCH,
+    EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ELOOP, ENODATA, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EOPNOTSUPP,
+    EPERM, EPIPE, ESRCH, EXDEV,
 };
 
 /// open(2): a FIFO or a device does not make the caller wait.
