@@ -306,10 +306,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers["X-Forwarded-Proto"] = "https" if words.tls else "http"
         if "norange" in found or "badrange" in found:
             headers.pop("Range", None)
-        chunked = "Transfer-Encoding" in headers
+        chunked = "Transfer-Encoding" in self.headers
         there = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=30)
         try:
-            has_body = chunked or "Content-Length" in headers
+            has_body = chunked or "Content-Length" in self.headers
             try:
                 there.request(self.command, path, self.limited(found) if has_body else None, headers, encode_chunked=chunked)
             except Cut:

@@ -202,7 +202,8 @@ fn bearer(
         }
         small(response, &there, 1 << 20)
     });
-    let text = text.with_context(shown)?;
+    // It was tried often enough here: who asked for the token need not try again.
+    let text = text.map_err(settled).with_context(shown)?;
     let value: Value = serde_json::from_slice(&text).with_context(shown)?;
     let Some(token) =
         ["token", "access_token"].iter().find_map(|k| value[*k].as_str().filter(|t| !t.is_empty()))
@@ -216,6 +217,13 @@ fn bearer(
     let lives = value["expires_in"].as_u64().filter(|n| *n > 0).unwrap_or(USUAL);
     let until = Instant::now().checked_add(Duration::from_secs(lives - lives.min(100) / 10));
     Ok(Token { header: format!("Bearer {token}"), until })
+}
+
+fn settled(e: anyhow::Error) -> anyhow::Error {
+    match e.downcast::<Fault>() {
+        Ok(fault) => anyhow::Error::msg(fault.to_string()),
+        Err(e) => e,
+    }
 }
 
 /// As a query or a form.

@@ -51,6 +51,15 @@ pub struct Fetched {
     pub descriptor: Descriptor,
 }
 
+impl Fetched {
+    /// With the Content-Type that they came with.
+    pub(crate) fn new(bytes: Vec<u8>, kind: Option<&str>) -> Result<Fetched> {
+        let media_type = media_type(&bytes, kind)?;
+        let descriptor = Descriptor::new(&media_type, Digest::of(&bytes), bytes.len() as u64);
+        Ok(Fetched { bytes, descriptor })
+    }
+}
+
 /// A blob that begins to come.
 pub(crate) struct Opened {
     pub(crate) reader: Box<dyn Read>,

@@ -55,12 +55,14 @@ impl Client<'_> {
         blob: &Descriptor,
         stop: &AtomicBool,
     ) -> Result<()> {
-        let mut again = false;
+        let mut lies = 0;
         while let Some(mut part) = store.part(work, &blob.digest, Some(blob.size))? {
-            let came = self.anywhere(&mut part, blob, stop).and_then(|()| part.finish());
+            // A mirror that lied is not asked again; the registry itself, once.
+            let skip = lies.min(self.ends.len() - 1);
+            let came = self.anywhere(&mut part, blob, stop, skip).and_then(|()| part.finish());
             match came {
-                Err(e) if !again && (e.is::<Wrong>() || e.is::<Lie>()) => {
-                    again = true;
+                Err(e) if lies < self.ends.len() && (e.is::<Wrong>() || e.is::<Lie>()) => {
+                    lies += 1;
                     let cause = e.to_string();
                     self.net.progress.tell(&Event::Retry { cause: &cause, wait: Duration::ZERO, tries: 1 });
                 }
@@ -71,9 +73,9 @@ impl Client<'_> {
     }
 
     /// From the first server that has it; then from where a foreign layer says that it is.
-    fn anywhere(&self, part: &mut Part, blob: &Descriptor, stop: &AtomicBool) -> Result<()> {
+    fn anywhere(&self, part: &mut Part, blob: &Descriptor, stop: &AtomicBool, skip: usize) -> Result<()> {
         let mut failed = anyhow!("no registry");
-        for end in &self.ends {
+        for end in self.ends.iter().skip(skip) {
             match self.filled(part, blob, stop, end.tries(), &|from| self.open(end, blob, from)) {
                 Err(e) if elsewhere(&e) => failed = e,
                 other => return other.with_context(|| format!("fetch {}", blob.digest)),

@@ -105,9 +105,18 @@ impl Progress {
         }
     }
 
+    /// Does something, such as printing, while no bar is in the way.
+    pub fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
+        match &self.bars {
+            Some(bars) => bars.all.suspend(act),
+            None => act(),
+        }
+    }
+
     /// Takes the bars away.
     pub fn clear(&self) {
         if let Some(bars) = &self.bars {
+            bars.total.finish_and_clear();
             let _ = bars.all.clear();
         }
     }

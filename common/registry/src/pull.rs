@@ -48,11 +48,11 @@ impl<'a> Pull<'a> {
         let known = reference.digest.as_ref().and_then(|d| Some((d.clone(), here(store, work, d)?)));
         let (bytes, descriptor) = match known {
             Some((digest, bytes)) => {
-                let descriptor = Descriptor::new(store::MANIFEST, digest, bytes.len() as u64);
-                (bytes, descriptor)
+                let fetched = Fetched::new(bytes, None).with_context(|| format!("manifest {digest}"))?;
+                (fetched.bytes, fetched.descriptor)
             }
             None => {
-                let fetched = choose(&mut client, reference, platform)?;
+                let fetched = choose(&mut client, store, work, reference, platform)?;
                 (fetched.bytes, fetched.descriptor)
             }
         };
@@ -60,10 +60,6 @@ impl<'a> Pull<'a> {
             serde_json::from_slice(&bytes).with_context(|| format!("manifest {}", descriptor.digest))?;
         let manifest =
             checked(&value, &descriptor).with_context(|| format!("manifest {}", descriptor.digest))?;
-        let mut descriptor = descriptor;
-        if let Some(own) = value["mediaType"].as_str() {
-            descriptor.media_type = own.to_owned();
-        }
         net.progress.tell(&Event::Resolved {
             name: &reference.to_string(),
             digest: &descriptor.digest,
@@ -166,7 +162,13 @@ fn here(store: &Store, work: &Work, digest: &Digest) -> Option<Vec<u8>> {
 }
 
 /// Through indexes to one image's manifest.
-fn choose(client: &mut Client, reference: &Reference, platform: &Platform) -> Result<Fetched> {
+fn choose(
+    client: &mut Client,
+    store: &Store,
+    work: &Work,
+    reference: &Reference,
+    platform: &Platform,
+) -> Result<Fetched> {
     let mut fetched = client.manifest(&reference.target())?;
     for _ in 0..DEPTH {
         if !fetched.descriptor.is_index() {
@@ -175,7 +177,12 @@ fn choose(client: &mut Client, reference: &Reference, platform: &Platform) -> Re
         let shown = || format!("index {}", fetched.descriptor.digest);
         let index: Index = serde_json::from_slice(&fetched.bytes).with_context(shown)?;
         let chosen = index.choose(platform).with_context(shown)?.clone();
-        let next = client.manifest(&chosen.digest.to_string())?;
+        work.hold(&chosen.digest)?;
+        // Named by its digest: what the store has is it.
+        let next = match store.read_blob(&chosen.digest) {
+            Ok(bytes) => Fetched::new(bytes, None).with_context(|| format!("manifest {}", chosen.digest))?,
+            Err(_) => client.manifest(&chosen.digest.to_string())?,
+        };
         if next.descriptor.size != chosen.size {
             let (is, says) = (next.descriptor.size, chosen.size);
             bail!("manifest {} has {is} bytes, its descriptor says {says}", chosen.digest);

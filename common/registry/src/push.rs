@@ -7,7 +7,7 @@ use crate::fetch::is_foreign;
 use crate::net::{Body, Call, Net, TRIES};
 use crate::progress::Event;
 use crate::pull::{AT_ONCE, at_once};
-use crate::upload::Source;
+use crate::upload::{Source, unknown};
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -159,7 +159,7 @@ impl Client<'_> {
             let is = response.headers().get("docker-content-digest").and_then(|d| d.to_str().ok());
             match response.status().as_u16() {
                 200 => Ok(is == Some(digest.to_string().as_str())),
-                404 => Ok(false),
+                status if unknown(status) => Ok(false),
                 _ => Err(Fault::answer(end.host(), response).into()),
             }
         })

@@ -108,7 +108,7 @@ impl Client<'_> {
             let response = self.send(end, &call, &self.scopes())?;
             match response.status().as_u16() {
                 200 => Ok(true),
-                404 => Ok(false),
+                status if unknown(status) => Ok(false),
                 _ => Err(Fault::answer(end.host(), response).into()),
             }
         })
@@ -124,8 +124,8 @@ impl Client<'_> {
             match self.begin(Some((blob, repository))) {
                 Ok(session) if session.url.is_empty() => return Ok(Mount::Done),
                 Ok(session) => begun = Some(session),
-                // Not for us, or not known there: it is sent.
-                Err(e) if e.downcast_ref::<Fault>().is_some_and(|f| f.status().is_some()) => {}
+                // Whatever it has against it: the blob is sent.
+                Err(e) if e.is::<Fault>() => break,
                 Err(e) => return Err(e),
             }
         }
@@ -141,19 +141,17 @@ impl Client<'_> {
             url += &format!("?mount={}&from={}", blob.digest, percent(repository));
             scopes.push(format!("repository:{repository}:pull"));
         }
-        self.net.retried(TRIES, || {
-            let call = Call { method: "POST", url: url.clone(), headers: Vec::new(), body: Body::Bytes(b"") };
-            let response = self.send(end, &call, &scopes)?;
-            match (response.status().as_u16(), mount) {
-                (201, Some(_)) => Ok(Session { url: String::new(), at: 0, least: 0 }),
-                (202, _) => {
-                    let least = header(&response, "oci-chunk-min-length").and_then(|l| l.parse().ok());
-                    let url = location(&response, &url, end.host())?;
-                    Ok(Session { url, at: 0, least: least.unwrap_or(0) })
-                }
-                _ => Err(Fault::answer(end.host(), response).into()),
+        let call = Call { method: "POST", url: url.clone(), headers: Vec::new(), body: Body::Bytes(b"") };
+        let response = self.send(end, &call, &scopes)?;
+        match (response.status().as_u16(), mount) {
+            (201, Some(_)) => Ok(Session { url: String::new(), at: 0, least: 0 }),
+            (202, _) => {
+                let least = header(&response, "oci-chunk-min-length").and_then(|l| l.parse().ok());
+                let url = location(&response, &url, end.host())?;
+                Ok(Session { url, at: 0, least: least.unwrap_or(0) })
             }
-        })
+            _ => Err(Fault::answer(end.host(), response).into()),
+        }
     }
 
     /// What is not there yet, and then the digest that it must have.
@@ -232,6 +230,11 @@ impl Client<'_> {
     }
 }
 
+/// A HEAD that says neither yes nor that it is not for us: it may not be there.
+pub(crate) fn unknown(status: u16) -> bool {
+    matches!(status, 400 | 404 | 405 | 406 | 501)
+}
+
 enum Mount {
     Done,
     Begun(Option<Session>),
@@ -244,7 +247,7 @@ fn header<'r>(response: &'r Response<ureq::Body>, name: &str) -> Option<&'r str>
 fn location(response: &Response<ureq::Body>, base: &str, host: &str) -> Result<String> {
     match header(response, "location") {
         Some(location) => joined(base, location),
-        None => Err(Fault::never(host, "it does not say where to send to").into()),
+        None => Err(Fault::never(host, "it does not say where to send to (no Location)").into()),
     }
 }
 

@@ -73,11 +73,15 @@ fn ask(prompt: &str, echo: bool) -> Result<String> {
     let tty = File::options().read(true).write(true).open("/dev/tty").context("open /dev/tty")?;
     (&tty).write_all(prompt.as_bytes()).context("write to /dev/tty")?;
     let mut line = String::new();
-    {
-        let _hidden =
-            if echo { None } else { Some(sys::tty::Hidden::enter(&tty).context("hide what is typed")?) };
-        BufReader::new(&tty).read_line(&mut line).context("read from /dev/tty")?;
+    let hidden = if echo { None } else { Some(sys::tty::Hidden::enter(&tty).context("hide what is typed")?) };
+    // SIGHUP, SIGINT, SIGQUIT, SIGTERM: the terminal is as before, and then it is the end.
+    if !sys::io::readable_before(&tty, &[1, 2, 3, 15]).context("read from /dev/tty")? {
+        drop(hidden);
+        (&tty).write_all(b"\n").context("write to /dev/tty")?;
+        return Err(cli::fail_with_status(130));
     }
+    BufReader::new(&tty).read_line(&mut line).context("read from /dev/tty")?;
+    drop(hidden);
     if !echo {
         (&tty).write_all(b"\n").context("write to /dev/tty")?;
     }

@@ -54,7 +54,8 @@ fn pull(net: &Net, store: &Store, reference: &Reference, platform: &Platform, dr
     }
     let changed = !pull.is_here();
     pull.begin()?;
-    cli::print_doc(&document(&pull, reference)?)?;
+    let doc = document(&pull, reference)?;
+    net.progress.aside(|| cli::print_doc(&doc))?;
     pull.layers()?;
     pull.name(changed)
 }

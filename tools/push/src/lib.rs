@@ -77,7 +77,7 @@ fn copy(words: &Words, from: &str) -> Result<u8> {
         let (origin, parcel) =
             Origin::open(&net, &from, &which, &dest).with_context(|| format!("read {}", from.name()))?;
         let digest = Push::new(&net, &dest)?.send(&parcel, &origin)?;
-        cli::print(&format!("{}@{digest}\n", dest.short()))
+        net.progress.aside(|| cli::print(&format!("{}@{digest}\n", dest.short())))
     };
     let done = send().with_context(|| format!("copy to {}", dest.name()));
     ended(words, &net, done)
@@ -101,5 +101,5 @@ fn push(net: &Net, store: &Store, image: &Image, dest: &Reference, dry_run: bool
         return push.show(&parcel, store)?.iter().try_for_each(|line| cli::print(&format!("{line}\n")));
     }
     let digest = push.send(&parcel, store)?;
-    cli::print(&format!("{}@{digest}\n", dest.short()))
+    net.progress.aside(|| cli::print(&format!("{}@{digest}\n", dest.short())))
 }
