@@ -57,6 +57,7 @@ pub fn tools() -> Vec<Tool> {
         "push": stave_push::Words::command(),
         "rm": stave_rm::Words::command(),
         "run": stave_run::Words::command(),
+        "save": stave_save::Words::command(),
         "spawn": stave_spawn::Words::command(),
         "step": stave_step::Words::command(),
         "unpack": stave_unpack::Words::command(),

@@ -54,7 +54,7 @@ impl Dir {
         let tar = self.0.join("web.tar");
         let made = Command::new("tar").arg("-cf").arg(&tar).arg("-C").arg(&self.0).arg("etc").status();
         assert!(made.unwrap().success());
-        let images = stave_load::load(Some(&tar), Some("web:1"), host).unwrap();
+        let images = stave_load::load(Some(&tar), Some("web:1"), None, host).unwrap();
         stave_load::document(&images[0]).unwrap()
     }
 }

@@ -2,6 +2,7 @@
 //! prints the document, and says errors once. A tool adds its flags and its plan.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod bundle;
 mod drive;
 mod end;

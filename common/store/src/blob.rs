@@ -74,6 +74,11 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.temp
+    }
+
     /// Ends it.
     pub(crate) fn finish(mut self) -> Temp {
         self.done = true;

@@ -24,11 +24,11 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 fn load(store: &Store, bytes: &[u8], base: Option<&str>) -> Result<Vec<Loaded>> {
     let _work = store.work().unwrap();
-    ingest(store, Input::Stream(Box::new(bytes)), base)?.commit()
+    ingest(store, Input::Stream(Box::new(bytes)), &Choice { base, platform: None })?.commit()
 }
 
 fn blobs(store: &Store) -> usize {
-    fs::read_dir(store.blobs()).unwrap().count()
+    fs::read_dir(store.blobs()).map_or(0, Iterator::count)
 }
 
 /// A small image as its blobs, manifest first.
@@ -110,7 +110,10 @@ fn a_layout_directory_with_links() {
     fs::write(from.path.join("index.json"), index(vec![image.entry("v1")])).unwrap();
     let store = Store::new(&dir.path);
     let _work = store.work().unwrap();
-    let loaded = ingest(&store, Input::Dir(&from.path), Some("tool")).unwrap().commit().unwrap();
+    let loaded = ingest(&store, Input::Dir(&from.path), &Choice { base: Some("tool"), platform: None })
+        .unwrap()
+        .commit()
+        .unwrap();
     assert_eq!(loaded[0].names, ["tool:v1"]);
 }
 
@@ -288,7 +291,9 @@ fn a_diff_id_that_lies() {
     let e = load(&store, &layout(&image.blobs(), &index(vec![image.entry("a:1")])), None).unwrap_err();
     assert!(e.root_cause().to_string().contains("its diff_id is"), "{e:#}");
     assert_eq!(blobs(&store), 0);
+    assert!(!store.path().exists(), "a store that nothing ever came into goes again");
     // Put into the store by somebody else, it is found when it is unpacked.
+    let _work = store.work().unwrap();
     for blob in image.blobs() {
         store.keep(&store.take(blob, None).unwrap()).unwrap();
     }

@@ -26,6 +26,7 @@ mod pack;
 mod part;
 mod platform;
 mod reference;
+mod save;
 mod source;
 #[cfg(test)]
 mod testing;
@@ -40,7 +41,7 @@ pub use contents::{Share, Waste};
 pub use digest::{Digest, Hasher};
 pub use find::{Found, Image, NoImage};
 pub use gc::{Item, Kind, User};
-pub use ingest::{Empty, Incoming, Input, Loaded, ingest};
+pub use ingest::{Choice, Empty, Incoming, Input, Loaded, Root, import, ingest};
 pub use layer::Plan;
 pub use manifest::{CONFIG, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, REF_NAME};
 pub use manifest::{Config, Descriptor, Execution, History, Index, Manifest, RootFs};
@@ -49,6 +50,7 @@ pub use pack::{About, How, Layer, archive};
 pub use part::{Follow, Part, Wrong};
 pub use platform::Platform;
 pub use reference::Reference;
+pub use save::{Form, Saved, Writing};
 pub use source::Stop;
 pub use work::{Alone, Work};
 pub use written::{Change, Overlay, diff, overlays};
@@ -99,8 +101,12 @@ impl Store {
         blob::beside(path, &self.lease())
     }
 
+    fn is_whole(&self) -> bool {
+        self.path().join("oci-layout").exists() && self.leases().is_dir() && self.layers_path().is_dir()
+    }
+
     fn make(&self) -> io::Result<()> {
-        if self.path().join("oci-layout").exists() && self.leases().is_dir() && self.layers_path().is_dir() {
+        if self.is_whole() {
             return Ok(());
         }
         // Old files of images, setuid programs among them, are no business of other users.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A lease of this process. Dropping it ends it.
@@ -43,8 +44,7 @@ impl Store {
     /// Held while something is added or unpacked, so that it is not collected meanwhile. Makes the
     /// store where there is none. One at a time for each `Store` value.
     pub fn work(&self) -> Result<Work> {
-        self.make().with_context(|| format!("make {}", self.path().display()))?;
-        let _moment = self.moment()?;
+        let _moment = self.begin()?;
         let random: [u8; 6] = sys::io::random().context("make a lease")?;
         let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
         let path = self.leases().join(&name);
@@ -52,6 +52,49 @@ impl Store {
         sys::io::lock(&file).with_context(|| format!("lock {}", path.display()))?;
         self.called(name);
         Ok(Work { store: self.clone(), path, file })
+    }
+
+    /// The store is there and held; one that is taken away meanwhile, since it was empty, is made
+    /// again.
+    fn begin(&self) -> Result<File> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.make() {
+                Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 100 => continue,
+                other => other.with_context(|| format!("make {}", self.path().display()))?,
+            }
+            let moment = match File::open(self.path()) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound && tries < 100 => continue,
+                other => other.with_context(|| format!("open {}", self.path().display()))?,
+            };
+            sys::io::lock_shared(&moment).with_context(|| format!("lock {}", self.path().display()))?;
+            let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+            let now = fs::metadata(self.path());
+            if now.is_ok_and(|now| moment.metadata().is_ok_and(|m| same(m, now))) && self.is_whole() {
+                return Ok(moment);
+            }
+        }
+    }
+
+    /// Takes a store away into which nothing ever came: what failed in a fresh place leaves it as it
+    /// was. Somebody else's lease, and anything else that is there, stops it.
+    fn unmake(&self) -> io::Result<()> {
+        let (store, layers) = (self.path(), self.layers_path());
+        let dir = File::open(&store)?;
+        if dir.try_lock().is_err() || store.join("index.json").exists() {
+            return Ok(());
+        }
+        let empty = |dir: &Path| Ok::<bool, io::Error>(fs::read_dir(dir)?.next().is_none());
+        if !empty(&self.blobs())? || !empty(&self.leases())? || !empty(&layers)? {
+            return Ok(());
+        }
+        fs::remove_dir(self.leases())?;
+        fs::remove_file(store.join("oci-layout"))?;
+        for dir in [&self.blobs(), &store.join("blobs"), &store, &layers] {
+            fs::remove_dir(dir)?;
+        }
+        layers.parent().map_or(Ok(()), fs::remove_dir)
     }
 
     /// Held while garbage is collected. `None`: there is no store.
@@ -152,5 +195,9 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+        if !self.store.path().join("index.json").exists() {
+            // What cannot be taken away is an empty store, and no harm.
+            let _ = self.store.unmake();
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use store::{Input, Loaded, Store};
+use store::{Choice, Input, Loaded, Platform, Store};
 
 /// Put images into the store: OCI layout or archive, docker archive, root file system as a tar
 #[derive(Parser, Debug)]
@@ -21,13 +21,18 @@ pub struct Words {
     /// Name of the image; without it the one that the archive has, or the file
     #[arg(short = 't', long = "tag", value_name = "NAME[:TAG]")]
     tag: Option<String>,
+    /// Of an image that is there for several platforms, this one's; else this machine's
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
 }
 
 /// The main of `stave load`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
     let file = words.file.as_deref().filter(|f| *f != Path::new("-"));
-    for image in load(file, words.tag.as_deref(), &host)? {
+    let platform = words.platform.as_deref().map(Platform::parse).transpose();
+    let platform = platform.map_err(|e| cli::usage(format!("--platform: {e}")))?;
+    for image in load(file, words.tag.as_deref(), platform, &host)? {
         cli::print_doc(&document(&image)?)?;
     }
     Ok(0)
@@ -41,7 +46,12 @@ pub fn document(image: &Loaded) -> Result<Doc> {
 }
 
 /// Loads a file, a directory, or stdin; `tag` names the one image that there is then to be.
-pub fn load(file: Option<&Path>, tag: Option<&str>, host: &Host) -> Result<Vec<Loaded>> {
+pub fn load(
+    file: Option<&Path>,
+    tag: Option<&str>,
+    platform: Option<Platform>,
+    host: &Host,
+) -> Result<Vec<Loaded>> {
     let tag = tag.map(store::normal).transpose().map_err(|e| cli::usage(format!("-t: {e}")))?;
     let shown = file.map_or("stdin".into(), |f| f.display().to_string());
     let stdin = std::io::stdin();
@@ -61,7 +71,7 @@ pub fn load(file: Option<&Path>, tag: Option<&str>, host: &Host) -> Result<Vec<L
     let base = base.as_ref().and_then(|f| f.file_name()).and_then(|f| f.to_str());
     let store = Store::new(&host.roots.root);
     let _work = store.work()?;
-    let mut incoming = match store::ingest(&store, input, base) {
+    let mut incoming = match store::ingest(&store, input, &Choice { base, platform }) {
         // The stage that broke has spoken.
         Err(e) if file.is_none() && e.is::<store::Empty>() && is_pipe() => return Err(cli::fail()),
         other => other.with_context(|| format!("load {shown}"))?,

@@ -44,22 +44,28 @@ fn image(incoming: &mut Incoming, files: &mut Files, item: &Item) -> Result<Desc
     let config_at = Descriptor::new(CONFIG, config.clone(), size);
     let config: Config =
         serde_json::from_slice(&incoming.bytes(&config)?).with_context(|| format!("read {}", item.config))?;
+    incoming.is_for(&config)?;
     let names = item.layers.clone().unwrap_or_default();
     if names.len() != config.rootfs.diff_ids.len() {
         bail!("{} layers in manifest.json, {} in {}", names.len(), config.rootfs.diff_ids.len(), item.config);
     }
     let mut layers = Vec::new();
-    for (name, diff_id) in names.iter().zip(&config.rootfs.diff_ids) {
+    for name in &names {
         let (digest, size) = file(incoming, name)?;
-        let media_type = match Format::of(&incoming.head(&digest)?) {
-            Format::Zstd => LAYER_ZSTD,
-            Format::Gzip => LAYER_GZIP,
-            Format::Plain => LAYER,
-        };
-        incoming.verify(&digest, diff_id).with_context(|| format!("read {name}"))?;
-        layers.push(Descriptor::new(media_type, digest, size));
+        let format = Format::of(&incoming.head(&digest)?);
+        layers.push(Descriptor::new(media_type(format), digest, size));
     }
+    incoming.verify(layers.iter().map(|l| &l.digest).zip(&config.rootfs.diff_ids))?;
     manifest(incoming, &config_at, &layers)
+}
+
+/// A layer's.
+pub(super) fn media_type(format: Format) -> &'static str {
+    match format {
+        Format::Plain => LAYER,
+        Format::Gzip => LAYER_GZIP,
+        Format::Zstd => LAYER_ZSTD,
+    }
 }
 
 /// Makes a manifest: the same bytes for the same parts.

@@ -10,7 +10,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+
+/// More files than any archive of images has: 127 layers are the most of an image.
+const MOST: usize = 50_000;
 
 pub(super) enum Files {
     Dir(PathBuf),
@@ -27,9 +31,14 @@ impl Files {
     pub(super) fn archive(incoming: &mut Incoming, input: impl Read) -> Result<Files> {
         let (mut files, mut links) = (BTreeMap::new(), BTreeMap::new());
         let mut tar = Archive::new(input);
+        let mut count = 0;
         while let Some(entry) = tar.next().context("read the archive")? {
             let path = clean(&entry.path);
             let kind = entry.kind();
+            count += 1;
+            if count > MOST {
+                bail!("read the archive: more than {MOST} entries, which no archive of images has");
+            }
             if kind.is_symlink() {
                 // As the link says: relative to where it lies.
                 let parent = path.parent().unwrap_or(Path::new("")).as_os_str().as_bytes();
@@ -39,7 +48,10 @@ impl Files {
             } else if kind.is_file() {
                 let is = incoming
                     .take(&mut tar, named(&path)?.as_ref())
-                    .with_context(|| format!("read {} of the archive", path.display()))?;
+                    .with_context(|| format!("read {} of the archive", shown(&path)))?;
+                if files.get(&path).is_some_and(|before| *before != is) {
+                    bail!("read the archive: two files are called {}", shown(&path));
+                }
                 files.insert(path, is);
             }
         }
@@ -51,28 +63,17 @@ impl Files {
     pub(super) fn find(&mut self, incoming: &mut Incoming, path: &Path) -> Result<Option<(Digest, u64)>> {
         match self {
             Files::Dir(dir) => {
-                let file = match File::open(dir.join(path)) {
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-                    other => other.with_context(|| format!("open {}", dir.join(path).display()))?,
+                let at = dir.join(path);
+                let Some(file) = open(&at).with_context(|| format!("open {}", at.display()))? else {
+                    return Ok(None);
                 };
                 let expected = named(path)?;
-                incoming
-                    .take(file, expected.as_ref())
-                    .map(Some)
-                    .with_context(|| format!("read {}", dir.join(path).display()))
+                let taken = incoming.take(file, expected.as_ref());
+                taken.map(Some).with_context(|| format!("read {}", at.display()))
             }
             Files::Archive { files, links } => {
-                let mut at = path;
-                for _ in 0..40 {
-                    if let Some(is) = files.get(at) {
-                        return Ok(Some(is.clone()));
-                    }
-                    match links.get(at) {
-                        Some(to) => at = to,
-                        None => return Ok(None),
-                    }
-                }
-                bail!("{}: {}", path.display(), sys::Errno(sys::ELOOP))
+                let at = follow(path, links).with_context(|| format!("read {}", shown(path)))?;
+                Ok(files.get(&at).cloned())
             }
         }
     }
@@ -84,6 +85,42 @@ impl Files {
             Some((digest, _)) => incoming.bytes(&digest).map(Some),
         }
     }
+}
+
+/// A regular file, through links; a FIFO does not make the caller wait. `None`: there is none.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    let file = match File::options().read(true).custom_flags(sys::O_NONBLOCK).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(Some(file)),
+        false => Err(io::Error::other("it is no regular file")),
+    }
+}
+
+/// Where a path leads within the archive, with links for any part of it.
+fn follow(path: &Path, links: &BTreeMap<PathBuf, PathBuf>) -> Result<PathBuf> {
+    let mut at = PathBuf::new();
+    let mut ahead: Vec<Component> = path.components().rev().collect();
+    let mut hops = 0;
+    while let Some(part) = ahead.pop() {
+        at.push(part);
+        if let Some(to) = links.get(&at) {
+            hops += 1;
+            if hops > 40 {
+                bail!(sys::Errno(sys::ELOOP));
+            }
+            // What a link says is from the top.
+            at.clear();
+            ahead.extend(to.components().rev());
+        }
+    }
+    Ok(at)
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
 }
 
 /// The digest that a blob's path in a layout promises.

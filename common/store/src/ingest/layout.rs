@@ -4,7 +4,7 @@ use super::{Files, Incoming};
 use crate::manifest::CONTAINERD_NAME;
 use crate::{Config, Descriptor, Index, Manifest, name};
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::Path;
 
 /// All its images; of one that is there for several platforms, this machine's.
 pub(super) fn take(
@@ -30,9 +30,9 @@ pub(super) fn take(
             done.push(reference);
             let mut choice = index.clone();
             choice.manifests.retain(|d| same(&d));
-            one = choice.for_host()?.clone();
+            one = incoming.choose(&choice)?;
         }
-        let found = image(incoming, files, one)?;
+        let found = image(incoming, files, one, places)?;
         let names = reference.and_then(|r| name::in_archive(r, base)).into_iter().collect();
         incoming.add(found, names);
     }
@@ -44,18 +44,30 @@ fn reference(d: &Descriptor) -> Option<&str> {
     d.annotations.get(CONTAINERD_NAME).and_then(|v| v.as_str()).or(d.ref_name())
 }
 
+/// Where a blob may lie.
+type Places = fn(&Descriptor) -> Vec<String>;
+
+fn places(d: &Descriptor) -> Vec<String> {
+    vec![format!("blobs/sha256/{}", d.digest.hex())]
+}
+
 /// One image with all its blobs: gives the manifest's descriptor.
-fn image(incoming: &mut Incoming, files: &mut Files, entry: Descriptor) -> Result<Descriptor> {
+pub(super) fn image(
+    incoming: &mut Incoming,
+    files: &mut Files,
+    entry: Descriptor,
+    places: Places,
+) -> Result<Descriptor> {
     let mut at = entry;
     for _ in 0..4 {
         let bytes = {
-            blob(incoming, files, &at)?;
+            blob(incoming, files, &at, places)?;
             incoming.bytes(&at.digest)?
         };
         if at.is_index() {
             let index: Index =
                 serde_json::from_slice(&bytes).with_context(|| format!("index {}", at.digest))?;
-            at = index.for_host()?.clone();
+            at = incoming.choose(&index)?;
             continue;
         }
         let manifest: Manifest =
@@ -65,7 +77,7 @@ fn image(incoming: &mut Incoming, files: &mut Files, entry: Descriptor) -> Resul
         }
         incoming.want(&at.digest);
         for d in [&manifest.config].into_iter().chain(&manifest.layers) {
-            blob(incoming, files, d)?;
+            blob(incoming, files, d, places)?;
             incoming.want(&d.digest);
         }
         check(incoming, &manifest).with_context(|| format!("image {}", at.digest))?;
@@ -76,9 +88,16 @@ fn image(incoming: &mut Incoming, files: &mut Files, entry: Descriptor) -> Resul
 }
 
 /// A blob of the layout, or one that the store has already.
-fn blob(incoming: &mut Incoming, files: &mut Files, d: &Descriptor) -> Result<()> {
-    let path = PathBuf::from(format!("blobs/sha256/{}", d.digest.hex()));
-    let size = match files.find(incoming, &path)? {
+fn blob(incoming: &mut Incoming, files: &mut Files, d: &Descriptor, places: Places) -> Result<()> {
+    let mut found = None;
+    for place in places(d) {
+        let at = files.find(incoming, Path::new(&place))?;
+        found = found.or(at.filter(|(digest, _)| *digest == d.digest));
+        if found.is_some() {
+            break;
+        }
+    }
+    let size = match found {
         Some((_, size)) => size,
         None => match std::fs::metadata(incoming.store.blob(&d.digest)) {
             Ok(meta) => meta.len(),
@@ -92,15 +111,13 @@ fn blob(incoming: &mut Incoming, files: &mut Files, d: &Descriptor) -> Result<()
 }
 
 /// The config is an image's, and agrees with the manifest and the layers.
-fn check(incoming: &Incoming, manifest: &Manifest) -> Result<()> {
+fn check(incoming: &mut Incoming, manifest: &Manifest) -> Result<()> {
     let config: Config = serde_json::from_slice(&incoming.bytes(&manifest.config.digest)?)
         .with_context(|| format!("config {}", manifest.config.digest))?;
+    incoming.is_for(&config)?;
     let ids = &config.rootfs.diff_ids;
     if ids.len() != manifest.layers.len() {
         bail!("{} layers in its manifest, {} in its config", manifest.layers.len(), ids.len());
     }
-    for (layer, id) in manifest.layers.iter().zip(ids) {
-        incoming.verify(&layer.digest, id)?;
-    }
-    Ok(())
+    incoming.verify(manifest.layers.iter().map(|l| &l.digest).zip(ids))
 }
