@@ -400,3 +400,9 @@ mod tests {
         }
     }
 }
+
+/// Against a server of a few lines: what is asked is what the test says.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "client_tests.rs"]
+mod conversation;

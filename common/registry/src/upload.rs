@@ -88,6 +88,10 @@ impl Client<'_> {
                 }
                 _ => {
                     tries.again(self.net, e).with_context(|| format!("send {digest}"))?;
+                    // Perhaps only its answer was lost.
+                    if self.has_blob(blob)? {
+                        break;
+                    }
                     session = session.and_then(|s| self.status(&s, blob));
                 }
             }
