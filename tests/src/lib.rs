@@ -38,7 +38,9 @@ pub fn tools() -> Vec<Tool> {
     tools! {
         "diff": stave_diff::Words::command(),
         "exec": stave_exec::Words::command(),
+        "export": stave_export::Words::command(),
         "images": stave_images::Words::command(),
+        "import": stave_import::Words::command(),
         "init": stave_init::Words::command(),
         "inspect": stave_inspect::Words::command(),
         "join": stave_join::Words::command(),

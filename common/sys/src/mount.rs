@@ -4,6 +4,7 @@ use crate::{Errno, Result};
 use nix::mount::{MntFlags, MsFlags};
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::mount as rx;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// OVERLAYFS_SUPER_MAGIC of linux/magic.h.
@@ -179,6 +180,17 @@ impl Overlay<'_> {
             let flags = MsFlags::empty();
             return Ok(nix::mount::mount(Some("overlay"), at, Some("overlay"), flags, Some(data.as_str()))?);
         }
+        let mnt = self.detached()?;
+        let empty_path = rx::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        Ok(rx::move_mount(&mnt, "", rustix::fs::CWD, at, empty_path)?)
+    }
+
+    /// Mounts it at no place (Linux 6.5): it is seen through the handle alone, and goes with it.
+    pub fn tree(&self) -> Result<Tree> {
+        self.detached().map(Tree)
+    }
+
+    fn detached(&self) -> Result<OwnedFd> {
         let fs = rx::fsopen("overlay", rx::FsOpenFlags::FSOPEN_CLOEXEC)?;
         for dir in self.lower {
             rx::fsconfig_set_string(&fs, "lowerdir+", dir.as_path())?;
@@ -195,9 +207,17 @@ impl Overlay<'_> {
         }
         rx::fsconfig_create(&fs)?;
         let none = rx::MountAttrFlags::empty();
-        let mnt = rx::fsmount(&fs, rx::FsMountFlags::FSMOUNT_CLOEXEC, none)?;
-        let empty_path = rx::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-        Ok(rx::move_mount(&mnt, "", rustix::fs::CWD, at, empty_path)?)
+        Ok(rx::fsmount(&fs, rx::FsMountFlags::FSMOUNT_CLOEXEC, none)?)
+    }
+}
+
+/// A mount that stands nowhere.
+pub struct Tree(OwnedFd);
+
+impl Tree {
+    /// Where this thread finds its root; it is a directory also for whoever follows no link.
+    pub fn path(&self) -> PathBuf {
+        crate::inroot::fd_path(&self.0).join(".")
     }
 }
 

@@ -13,7 +13,7 @@ stave: containers as small tools
   stave run -it -m 64M busybox sh          the same in one line
   stave run -it --host sh                  this machine, copy-on-write
 
-images      pull push load save unpack pack images login logout
+images      pull push load save import export unpack pack images login logout
 stages      new mount ns limit           a document in, a document out
 ends        spawn keep join exec init    a process
 signals     kill wait
