@@ -2,6 +2,7 @@
 # make test     install what the tests need, and run them all
 # make install  PREFIX=/usr/local DESTDIR=
 # make bench    whole processes against the peers that apt has
+# make compare  IMAGES=DIR: each DIR/NAME.oci unpacked by us and by umoci, entry by entry
 # make lint unit pipelines pages vm stress man completions clean
 
 PREFIX = /usr/local
@@ -15,7 +16,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: all build release demo test check unit pipelines pages stress lint man completions install bench bench-images vm deps clean
+.PHONY: compare all build release demo test check unit pipelines pages stress lint man completions install bench bench-images vm deps clean
 
 all: release
 
@@ -86,6 +87,9 @@ bench-images: release
 	tests/deps.sh docker-registry skopeo umoci python3
 	[ -d "$(IMAGES)/app.oci" ] || tests/bench/make-images.sh "$(IMAGES)"
 	PATH="$(release):$$PATH" tests/bench/images.sh "$(IMAGES)"
+
+compare: build
+	PATH="$(debug):$$PATH" tests/compare.sh "$(IMAGES)"
 
 clean:
 	$(CARGO) clean

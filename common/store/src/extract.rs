@@ -528,6 +528,11 @@ impl<'a> Extractor<'a> {
     /// Ends it: the root is as the layers below have it where no entry said how it is; then what
     /// directories get last, the deepest first.
     pub fn finish(mut self) -> Result<Made> {
+        if !self.rooted {
+            // Not the time of now, which would differ each time.
+            self.tree.up_to(0)?;
+            self.tree.set_time((0, 0))?;
+        }
         if !self.rooted && self.form == Form::Overlay {
             let below = self.below.layers()?;
             let meta = below.last().map_or_else(|| Ok(Meta::plain()), |d| Meta::like(d, self.rights))?;

@@ -2,7 +2,7 @@
 
 use crate::digest::is_hex;
 use crate::index::shown;
-use crate::{Config, Descriptor, Digest, Index, Manifest, Store, nearest, normal};
+use crate::{Config, Descriptor, Digest, Index, Manifest, Platform, Store, nearest, normal};
 use anyhow::{Context, Result, bail};
 
 /// The store has no such image: it may be pulled.
@@ -78,6 +78,31 @@ impl Store {
 
     /// The image that a descriptor points to; of an index, the one for this machine.
     pub fn open(&self, descriptor: &Descriptor, name: Option<String>) -> Result<Image> {
+        self.open_for(descriptor, name, None)
+    }
+
+    /// As [`Store::open`]; an image for another platform than this is an error.
+    pub fn open_for(
+        &self,
+        descriptor: &Descriptor,
+        name: Option<String>,
+        platform: Option<&Platform>,
+    ) -> Result<Image> {
+        let image = self.chosen(descriptor, name, platform)?;
+        if let Some(platform) = platform {
+            let mut only = image.descriptor.clone();
+            only.platform = Some(image.config.platform());
+            Index { schema_version: 2, manifests: vec![only], extra: Default::default() }.choose(platform)?;
+        }
+        Ok(image)
+    }
+
+    fn chosen(
+        &self,
+        descriptor: &Descriptor,
+        name: Option<String>,
+        platform: Option<&Platform>,
+    ) -> Result<Image> {
         let mut descriptor = descriptor.clone();
         for _ in 0..4 {
             let bytes = self.read_blob(&descriptor.digest)?;
@@ -91,25 +116,38 @@ impl Store {
             }
             let index: Index =
                 serde_json::from_slice(&bytes).with_context(|| format!("index {}", descriptor.digest))?;
-            descriptor = index.for_host()?.clone();
+            descriptor = match platform {
+                Some(platform) => index.choose(platform)?.clone(),
+                None => index.for_host()?.clone(),
+            };
         }
         bail!("{}: indexes within indexes", descriptor.digest)
     }
 
     /// The image for a word.
     pub fn image(&self, word: &str) -> Result<Image> {
+        self.image_for(word, None)
+    }
+
+    /// As [`Store::image`], for a platform.
+    pub fn image_for(&self, word: &str, platform: Option<&Platform>) -> Result<Image> {
         let found = self.find(word)?;
-        self.open(&found.descriptor, found.name).with_context(|| format!("open image {word}"))
+        self.open_for(&found.descriptor, found.name, platform).with_context(|| format!("open image {word}"))
     }
 
     /// The image that a document has.
     pub fn image_of(&self, image: &doc::Image) -> Result<Image> {
+        self.image_of_for(image, None)
+    }
+
+    /// As [`Store::image_of`], for a platform.
+    pub fn image_of_for(&self, image: &doc::Image, platform: Option<&Platform>) -> Result<Image> {
         let digest = Digest::parse(&image.digest)?;
         let name = image.annotations.get(crate::REF_NAME).and_then(|v| v.as_str()).map(str::to_owned);
         if !self.blob(&digest).exists() {
             bail!("no image {} in the store", name.as_deref().unwrap_or(&image.digest));
         }
-        self.open(&Descriptor::new(&image.media_type, digest, image.size), name)
+        self.open_for(&Descriptor::new(&image.media_type, digest, image.size), name, platform)
     }
 }
 

@@ -152,6 +152,19 @@ pub struct History {
     pub extra: Map<String, Value>,
 }
 
+impl Config {
+    /// What machine the image is for.
+    pub fn platform(&self) -> Platform {
+        let variant = self.extra.get("variant").and_then(Value::as_str).unwrap_or_default();
+        Platform {
+            architecture: self.architecture.clone(),
+            os: self.os.clone(),
+            variant: variant.into(),
+            extra: Map::new(),
+        }
+    }
+}
+
 /// `rootfs` of a configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RootFs {

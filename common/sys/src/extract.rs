@@ -21,6 +21,7 @@ pub struct Tree {
     names: Vec<OsString>,
     /// The root first; then those on the way down that are open.
     levels: Vec<Level>,
+    kept: usize,
     plain: Option<(u32, u32)>,
 }
 
@@ -32,7 +33,8 @@ struct Level {
     mtime: Option<Time>,
 }
 
-/// More handles are not kept; deeper trees close those in the middle.
+/// More handles are not kept, and fewer where the process may have few; deeper trees close those in
+/// the middle.
 const KEPT: usize = 24;
 
 /// What can be made besides regular files.
@@ -90,7 +92,9 @@ impl Tree {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let inherits = !exact || acl || stat.st_mode & 0o2000 != 0 || stat.st_gid != gid;
         let levels = vec![Level { depth: 0, fd: root, mtime: None }];
-        Ok(Tree { names: Vec::new(), levels, plain: (!inherits).then_some((uid, gid)) })
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let kept = most.map_or(KEPT, |n| (n / 16).clamp(2, KEPT as u64) as usize);
+        Ok(Tree { names: Vec::new(), levels, kept, plain: (!inherits).then_some((uid, gid)) })
     }
 
     /// Owner of what is made, if modes are then as they were given; none: both are to be set.
@@ -137,7 +141,7 @@ impl Tree {
     fn push(&mut self, fd: OwnedFd) -> Result<()> {
         let depth = self.levels.last().map_or(0, |l| l.depth) + 1;
         self.levels.push(Level { depth, fd, mtime: None });
-        if self.levels.len() > KEPT {
+        if self.levels.len() > self.kept {
             self.levels.remove(1).leave()?;
         }
         Ok(())

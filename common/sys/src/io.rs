@@ -214,6 +214,16 @@ impl Signals {
         Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
+    /// Lets them through again; one that waits acts at once.
+    pub fn give_back(self, numbers: &[i32]) -> Result<()> {
+        use nix::sys::signal::{SigSet, Signal};
+        let mut set = SigSet::empty();
+        for n in numbers {
+            set.add(Signal::try_from(*n)?);
+        }
+        Ok(set.thread_unblock()?)
+    }
+
     /// The next signal that waits: its number, and whether the kernel sent it (a terminal's key,
     /// not a process).
     pub fn waiting(&mut self) -> Result<Option<(i32, bool)>> {

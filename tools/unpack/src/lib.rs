@@ -7,8 +7,10 @@ use cli::Host;
 use doc::Doc;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::path::PathBuf;
-use store::{Execution, Image, Store};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use store::{Execution, Image, Platform, Stop, Store};
+use sys::io::Signals;
 
 /// Unpack an image's layers, and write its config into the document
 #[derive(Parser, Debug)]
@@ -17,6 +19,12 @@ pub struct Words {
     /// Show the steps as shell, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// All layers as one plain root file system in DIR, which is empty or is made
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// Of an image for several platforms, the one for this; without it, for this machine
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
     /// An image, by name or digest; without one the document is read from stdin
     image: Option<String>,
 }
@@ -24,16 +32,22 @@ pub struct Words {
 /// The main of `stave unpack`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
+    let store = Store::new(&host.roots.root);
+    let platform = words.platform.as_deref().map(Platform::parse).transpose();
+    let platform = platform.map_err(|e| cli::usage(format!("--platform: {e}")))?;
     let mut doc = match &words.image {
         Some(_) => Doc::default(),
         None => cli::input::document()?,
     };
+    let image = find(words.image.as_deref(), &doc, &store, platform.as_ref())?;
     if words.dry_run {
-        let image = find(words.image.as_deref(), &doc, &Store::new(&host.roots.root))?;
-        cli::print(&show(&image, &host)?)?;
+        cli::print(&show(&image, &store, words.to.as_deref())?)?;
         return Ok(0);
     }
-    edit(words.image.as_deref(), &mut doc, &host)?;
+    until_signal(|stop| match &words.to {
+        None => layers(&image, &mut doc, &store, stop),
+        Some(dir) => plain(&image, dir, &mut doc, &store, stop),
+    })?;
     cli::print_doc(&doc)?;
     Ok(0)
 }
@@ -42,14 +56,38 @@ pub fn run(words: &Words) -> Result<u8> {
 /// process and the default isolation into the document. What the document says already stays.
 pub fn edit(image: Option<&str>, doc: &mut Doc, host: &Host) -> Result<()> {
     let store = Store::new(&host.roots.root);
-    let image = find(image, doc, &store)?;
+    let image = find(image, doc, &store, None)?;
+    layers(&image, doc, &store, &|| false)
+}
+
+fn layers(image: &Image, doc: &mut Doc, store: &Store, stop: Stop) -> Result<()> {
     let layers = {
         let work = store.work()?;
         work.hold(&image.descriptor.digest)?;
-        store.unpack(&image)?
+        store.unpack_until(image, stop)?
     };
-    doc.set_stave("image", serde_json::to_value(image.descriptor()).context("write the document")?)?;
     doc.set_stave("layers", serde_json::to_value(&layers).context("write the document")?)?;
+    let dirs: Vec<PathBuf> = layers.iter().rev().map(|l| PathBuf::from(&l.dir)).collect();
+    describe(image, &dirs, doc)
+}
+
+/// One plain tree, which is the root itself: nothing is to be mounted.
+fn plain(image: &Image, dir: &Path, doc: &mut Doc, store: &Store, stop: Stop) -> Result<()> {
+    {
+        let work = store.work()?;
+        work.hold(&image.descriptor.digest)?;
+        store.unpack_to(image, dir, stop)?;
+    }
+    let dir = dir.canonicalize().with_context(|| format!("open {}", dir.display()))?;
+    let path = dir.to_str().with_context(|| format!("{} is not UTF-8", dir.display()))?;
+    doc.remove("/stave/layers");
+    doc.set("/root/path", path)?;
+    describe(image, std::slice::from_ref(&dir), doc)
+}
+
+/// What the image says of its process, and the default isolation. `dirs`: of the root, topmost first.
+fn describe(image: &Image, dirs: &[PathBuf], doc: &mut Doc) -> Result<()> {
+    doc.set_stave("image", serde_json::to_value(image.descriptor()).context("write the document")?)?;
     let config = &image.config.config;
     process(config, doc)?;
     let own_user = doc.get("/process/user").is_some();
@@ -58,19 +96,42 @@ pub fn edit(image: Option<&str>, doc: &mut Doc, host: &Host) -> Result<()> {
     if own_user {
         return Ok(());
     }
-    let dirs: Vec<PathBuf> = layers.iter().rev().map(|l| PathBuf::from(&l.dir)).collect();
     let user = if config.user.is_empty() { "0" } else { config.user.as_str() };
-    if launch::flags::set_user(user, &dirs, doc)? != 0 && !own_capabilities {
+    if launch::flags::set_user(user, dirs, doc)? != 0 && !own_capabilities {
         launch::flags::nothing_in_force(doc);
     }
     Ok(())
 }
 
-fn find(word: Option<&str>, doc: &Doc, store: &Store) -> Result<Image> {
+const SIGNALS: [i32; 3] = [1, 2, 15];
+
+/// SIGHUP, SIGINT and SIGTERM end the work early, so that it can take away what it made; the status
+/// is then 128+n, as if the signal had ended the process.
+fn until_signal(work: impl FnOnce(Stop) -> Result<()>) -> Result<()> {
+    let signals = Signals::take(&SIGNALS).context("take signals")?;
+    let signals = Mutex::new((signals, None));
+    let came = || {
+        let mut held = signals.lock().unwrap_or_else(PoisonError::into_inner);
+        let (signals, came) = &mut *held;
+        if came.is_none() {
+            *came = signals.waiting().ok().flatten().map(|(n, _)| n);
+        }
+        *came
+    };
+    let done = work(&|| came().is_some());
+    let (signals, came) = signals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    signals.give_back(&SIGNALS).context("give signals back")?;
+    match (done, came) {
+        (Err(_), Some(n)) => Err(cli::fail_with(128 + n as u8, format!("stopped by signal {n}"))),
+        (done, _) => done,
+    }
+}
+
+fn find(word: Option<&str>, doc: &Doc, store: &Store, platform: Option<&Platform>) -> Result<Image> {
     match word {
-        Some(word) => store.image(word),
+        Some(word) => store.image_for(word, platform),
         None => match doc.image()? {
-            Some(image) => store.image_of(&image),
+            Some(image) => store.image_of_for(&image, platform),
             None => bail!("the document has no image: name one, or pipe one in from stave load"),
         },
     }
@@ -113,25 +174,30 @@ fn process(config: &Execution, doc: &mut Doc) -> Result<()> {
 }
 
 /// What is missing, as shell. tar knows no whiteouts, so a line says where it is only near.
-fn show(image: &Image, host: &Host) -> Result<String> {
-    let store = Store::new(&host.roots.root);
+fn show(image: &Image, store: &Store, to: Option<&Path>) -> Result<String> {
     let mut out = String::new();
+    if let Some(to) = to {
+        writeln!(out, "mkdir -p {}", step::quote(&to.to_string_lossy()))?;
+    }
     for plan in store.plan(image)? {
-        if let Some(dir) = plan.there {
-            writeln!(out, "# {} is there: {}", plan.diff_id, dir.display())?;
-            continue;
-        }
-        let dir = step::quote(&plan.alone.to_string_lossy());
         let blob = step::quote(&store.blob(&plan.digest).to_string_lossy());
         let read = match store.format(&plan.digest)? {
             store::Format::Gzip => format!("gzip -dc {blob}"),
             store::Format::Zstd => format!("zstd -dc {blob}"),
             store::Format::Plain => format!("cat {blob}"),
         };
-        writeln!(
-            out,
-            "mkdir -p {dir}; {read} | tar -x -C {dir} --numeric-owner --xattrs --xattrs-include='*'  # whiteouts become overlayfs' own"
-        )?;
+        let tar = |dir: &Path| {
+            let dir = step::quote(&dir.to_string_lossy());
+            format!("{read} | tar -x -C {dir} --numeric-owner --xattrs --xattrs-include='*'")
+        };
+        match (to, plan.there) {
+            (Some(to), _) => writeln!(out, "{}  # whiteouts remove what is there", tar(to))?,
+            (None, Some(dir)) => writeln!(out, "# {} is there: {}", plan.diff_id, dir.display())?,
+            (None, None) => {
+                let dir = step::quote(&plan.alone.to_string_lossy());
+                writeln!(out, "mkdir -p {dir}; {}  # whiteouts become overlayfs' own", tar(&plan.alone))?;
+            }
+        }
     }
     Ok(out)
 }
