@@ -33,12 +33,10 @@ pub fn run(words: &Words) -> Result<u8> {
         bail!("{} has no root of its own", words.container);
     }
     if layers.iter().any(|l| l == Path::new("/")) {
-        bail!(
-            "the root of {} is this machine's: stave pack --changes writes what changed",
-            words.container
-        );
+        bail!("the root of {} is this machine's: stave pack --changes writes what changed", words.container);
     }
-    let seen = see(&host.roots.bundle(&id), &layers).with_context(|| format!("export {}", words.container))?;
+    let seen =
+        see(&host.roots.bundle(&id), &layers).with_context(|| format!("export {}", words.container))?;
     cli::archive::write(place, host.umask, |file| {
         let whole = Overlay { at: "/".into(), upper: seen.path(), lower: Vec::new(), targets: Vec::new() };
         let out = BufWriter::with_capacity(256 << 10, file);
