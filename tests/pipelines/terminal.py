@@ -33,6 +33,9 @@ if pid == 0:
     for fd in range(3):
         os.dup2(slave, fd)
     os.closerange(3, 256)
+    # A shell's background job, which a test may be, ignores them; who sits at a terminal does not.
+    for name in signal.SIGINT, signal.SIGQUIT:
+        signal.signal(name, signal.SIG_DFL)
     os.execvp(command[0], command)
 
 seen = b""

@@ -61,12 +61,12 @@ faults() {
 
 # anew: the log of the proxy begins here.
 anew() {
-  begins=$(wc -l <"$P/log")
+  wc -l <"$P/log" >"$P/begins"
 }
 
 # requests [REGEX]: lines of the log since then.
 requests() {
-  sed "1,${begins-0}d" "$P/log" | grep -E -e "${1-}"
+  tail -n "+$(($(cat "$P/begins" 2>/dev/null || echo 0) + 1))" "$P/log" | grep -E -e "${1-}"
 }
 
 # asked REGEX: how many there were.
@@ -194,9 +194,9 @@ noisy() {
 
 # copy SRC DST [WORDS...]: by skopeo, as it is. Registries are the plain ones of these tests.
 copy() {
-  src=$1 dst=$2
+  copied=$1 copy=$2
   shift 2
-  skopeo --insecure-policy copy -q --src-tls-verify=false --dest-tls-verify=false "$@" "$src" "$dst"
+  skopeo --insecure-policy copy -q --src-tls-verify=false --dest-tls-verify=false "$@" "$copied" "$copy"
 }
 
 # served NAME: the digest under which a registry has it.
@@ -207,4 +207,55 @@ served() {
 # digest_of: of the document on stdin, the digest.
 digest_of() {
   jq -r .stave.image.digest
+}
+
+# stored NAME: the digest under which the store has it.
+stored() {
+  jq -r --arg n "$1" '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $n) | .digest' "$STAVE_ROOT/store/index.json"
+}
+
+# names: all that the store's index holds.
+names() {
+  [ ! -e "$STAVE_ROOT/store/index.json" ] || jq -r '.manifests[].annotations["org.opencontainers.image.ref.name"]' "$STAVE_ROOT/store/index.json"
+}
+
+# another_store: from here on it is an empty one.
+another_store() {
+  stores=$((${stores-0} + 1))
+  STAVE_ROOT="$T/store$stores"
+  mkdir "$STAVE_ROOT"
+}
+
+# untrue: blobs of the store that are not what their names say.
+untrue() {
+  [ ! -d "$STAVE_ROOT/store/blobs/sha256" ] || (cd "$STAVE_ROOT/store/blobs/sha256" && find . -type f -name '[0-9a-f]*' ! -name '*[!0-9a-f]*' -printf '%f  %f\n' |
+    sha256sum -c --quiet 2>/dev/null)
+}
+
+# pulls WHAT REF DIGEST: into an empty store it gives this image, whole, and says nothing.
+pulls() {
+  another_store
+  try stave pull "$2"
+  doc=$out
+  is "$1" "$status $err $(printf '%s' "$out" | digest_of) $(untrue)" "0  $3 "
+}
+
+# pull_fails WHAT REGEX REF [WORDS...]: status 1 and one line that matches; no name, nothing untrue.
+pull_fails() {
+  another_store
+  refusal=$1
+  refuses "$refusal" 1 "^stave-pull: .*($2)" timeout 20 stave pull "$3"
+  left=$(names)$(untrue)
+  [ -z "$left" ] || fail "$refusal: the store has nothing of it" "$left"
+}
+
+# declines WHAT REGEX COMMAND...: status 1 or 2, and one line on stderr that matches.
+declines() {
+  declined=$1 due=$2
+  shift 2
+  try timeout 20 "$@"
+  case $status:$(wc -l <"$T/err") in
+  1:1 | 2:1) like "$declined" "$err" "$due" ;;
+  *) fail "$declined" "$*" "status $status; one line on stderr was due, matching: $due" "$err" ;;
+  esac
 }

@@ -22,7 +22,7 @@ that match a request and have times left apply:
   longer N, shorter N            the body itself is; Content-Length agrees
   chunked                        no Content-Length
   drip N MS                      N bytes, then a rest of MS milliseconds, and so on
-  hold N FILE                    after N bytes it waits until FILE is there
+  hold N FILE                    after N bytes it waits until FILE is there (30 s at most)
   meet N                         waits until N such requests are there at once (5 s at most)
   norange                        the request loses its Range: the answer is 200
   badrange                       206 with the bytes of another place
@@ -36,6 +36,8 @@ that match a request and have times left apply:
 DIR/log has a line a request, written before the answer goes out:
 
   METHOD PATH STATUS auth=SCHEME|- range=RANGE|- length=N [accept=TYPES] [fault=ACTION...]
+
+and a line ALONE or WAITED where `meet` or `hold` waited in vain.
 
 The storage is a second listener (its port in DIR/storage): it has the blobs of a registry's
 directory (--blobs), and as S3 does it refuses requests that come with Authorization. Its lines in
@@ -235,6 +237,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                         if self.gone():
                             raise Cut
                         time.sleep(0.01)
+                    if time.time() >= until:
+                        log(f"WAITED {self.path}")
             if "drip" in found:
                 step, rest = map(int, found["drip"].words)
                 for i in range(0, len(piece), step):
@@ -299,7 +303,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = found["path"].words[0] if "path" in found else self.path
         if "nomount" in found:
             path = path.split("?")[0]
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("connection", "expect", "accept")}
+        headers = {k.title(): v for k, v in self.headers.items() if k.lower() not in ("connection", "expect", "accept")}
         # Several Accept headers are one list (RFC 9110 section 5.3).
         if self.headers.get("Accept"):
             headers["Accept"] = ", ".join(self.headers.get_all("Accept"))
