@@ -181,7 +181,10 @@ fn choose(
         // Named by its digest: what the store has is it.
         let next = match store.read_blob(&chosen.digest) {
             Ok(bytes) => Fetched::new(bytes, None).with_context(|| format!("manifest {}", chosen.digest))?,
-            Err(_) => client.manifest(&chosen.digest.to_string())?,
+            Err(_) => {
+                let named = || format!("manifest {}", chosen.digest);
+                client.manifest(&chosen.digest.to_string()).with_context(named)?
+            }
         };
         if next.descriptor.size != chosen.size {
             let (is, says) = (next.descriptor.size, chosen.size);

@@ -71,9 +71,10 @@ fn ask(prompt: &str, echo: bool) -> Result<String> {
         return Err(cli::usage("stdin is no terminal to ask at: -u USER --password-stdin"));
     }
     let tty = File::options().read(true).write(true).open("/dev/tty").context("open /dev/tty")?;
-    (&tty).write_all(prompt.as_bytes()).context("write to /dev/tty")?;
     let mut line = String::new();
+    // Before the prompt: who answers it at once is neither shown nor lost.
     let hidden = if echo { None } else { Some(sys::tty::Hidden::enter(&tty).context("hide what is typed")?) };
+    (&tty).write_all(prompt.as_bytes()).context("write to /dev/tty")?;
     // SIGHUP, SIGINT, SIGQUIT, SIGTERM: the terminal is as before, and then it is the end.
     if !sys::io::readable_before(&tty, &[1, 2, 3, 15]).context("read from /dev/tty")? {
         drop(hidden);
