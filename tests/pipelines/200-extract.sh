@@ -23,7 +23,8 @@ ok "umoci unpacks them" umoci unpack --image layout:good umoci
 # times end with the year 2262.
 is "the tree is umoci's, entry by entry" \
   "$(compare umoci/rootfs flat --skip .wh..wh.plnk --skip late | grep -Ev '^(\.|deep[d/]*|gone|n{180}|p{90}): mtime ')" ''
-is "a year far off" "$(stat -c %Y flat/late)" 17000000000
+touch -d @17000000000 probe # ext4 ends before
+is "a year far off" "$(stat -c %Y flat/late)" "$(stat -c %Y probe)"
 
 ok "the layers, one by one, for overlayfs" sh -c 'stave unpack good >doc && stave new good - <doc | stave mount >/dev/null'
 is "overlayfs shows the same tree, but for the time of its own root" \
