@@ -1,4 +1,5 @@
 #!/bin/sh
+# timeout 120
 # Layers that lie, break off, lead out or are too much: one clear line, nothing outside, nothing left.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -80,6 +81,11 @@ umount small
 ok "few descriptors are enough" sh -c 'ulimit -n 20; exec stave unpack --to few good'
 try sh -c 'ulimit -n 5; exec stave unpack --to fewer good'
 is "too few: one line, and nothing is left" "$status $(wc -l <err) $(ls -d fewer 2>/dev/null)" '1 1 '
+
+like "devices without the right to make them" \
+  "$(setpriv --bounding-set -mknod --inh-caps -mknod stave unpack --to devices good 2>&1)" 'extract null: mknod: Operation not permitted$'
+is "nothing of it is left" "$(ls -d devices 2>/dev/null)" ''
+like "an owner that a user namespace does not have" "$(unshare -Ur stave unpack --to inner good 2>&1)" 'extract suid: chown it to 1000:1000: Invalid argument$'
 
 # Many entries take no memory: they are not remembered.
 python3 "$tests/layers.py" many many.tar 60000 && rm -rf layout && python3 "$tests/layout.py" layout many many.tar

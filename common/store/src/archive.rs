@@ -141,6 +141,7 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// The next entry; what was left of the last one's data is passed over.
+    #[expect(clippy::should_implement_trait, reason = "an entry's data is read before the next one")]
     pub fn next(&mut self) -> io::Result<Option<Entry>> {
         let (mut path, mut link, mut pax) = (None, None, Vec::new());
         loop {

@@ -41,7 +41,7 @@ pub enum Made {
 
 /// What the directory is to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Form {
+pub enum Shape {
     /// One layer, for overlayfs.
     Overlay,
     /// All layers so far, one over the other.
@@ -51,7 +51,7 @@ pub enum Form {
 /// Where a layer goes.
 pub struct Extractor<'a> {
     tree: Tree,
-    form: Form,
+    shape: Shape,
     rights: Rights,
     below: &'a dyn Below,
     /// Directories whose mode or default ACL comes at the end, by their real paths: others inherit
@@ -82,7 +82,7 @@ struct Late {
 /// Extracts one layer into the empty directory `dir`, for overlayfs. The input is read to its end.
 /// The calling thread gets a umask of its own.
 pub fn extract(input: impl BufRead, dir: &Path, below: &dyn Below, rights: Rights) -> Result<Made> {
-    let mut x = Extractor::new(dir, Form::Overlay, below, rights)?;
+    let mut x = Extractor::new(dir, Shape::Overlay, below, rights)?;
     x.layer(input)?;
     x.finish()
 }
@@ -139,12 +139,12 @@ fn whiteout(name: &OsStr) -> Result<Option<Whiteout<'_>>> {
 
 impl<'a> Extractor<'a> {
     /// Into the empty directory `dir`. The calling thread gets a umask of its own.
-    pub fn new(dir: &Path, form: Form, below: &'a dyn Below, rights: Rights) -> Result<Extractor<'a>> {
+    pub fn new(dir: &Path, shape: Shape, below: &'a dyn Below, rights: Rights) -> Result<Extractor<'a>> {
         let exact = make::own_umask().is_ok();
         let tree = Tree::open(dir, exact).with_context(|| format!("open {}", dir.display()))?;
         Ok(Extractor {
             tree,
-            form,
+            shape,
             rights,
             below,
             late: BTreeMap::new(),
@@ -271,7 +271,7 @@ impl<'a> Extractor<'a> {
     fn missing(&mut self, name: &OsStr) -> Result<Missing> {
         let path = self.path(name);
         let (mut meta, mut made) = (Meta::plain(), Missing::MadeAlone);
-        if self.form == Form::Overlay && !lower::own_hides(&self.tree, &path) {
+        if self.shape == Shape::Overlay && !lower::own_hides(&self.tree, &path) {
             self.on_lower = true;
             match lower::look(self.below, &path)? {
                 Found::Link(_, target) => return Ok(Missing::Link(target)),
@@ -287,7 +287,7 @@ impl<'a> Extractor<'a> {
     fn in_the_way(&mut self, name: &OsStr) -> Result<Option<Vec<u8>>> {
         match make::stat(self.tree.here()?, name)? {
             Some(s) if s.is_symlink() => Ok(Some(make::readlink(self.tree.here()?, name)?)),
-            Some(s) if s.is_whiteout() && self.form == Form::Overlay => {
+            Some(s) if s.is_whiteout() && self.shape == Shape::Overlay => {
                 self.directory(name, Meta::plain()).map(|()| None)
             }
             _ => Err(Errno(sys::ENOTDIR).into()),
@@ -315,7 +315,7 @@ impl<'a> Extractor<'a> {
     }
 
     fn made(&mut self, name: &OsStr) {
-        if self.form == Form::Flat {
+        if self.shape == Shape::Flat {
             self.own.note(self.tree.names(), name);
         }
     }
@@ -356,7 +356,7 @@ impl<'a> Extractor<'a> {
                     return self.old_directory(name, path, meta);
                 }
                 self.fresh(name, |dir| make::make(dir, name, Node::Dir, mode))?;
-                if self.form == Form::Overlay && old.is_some_and(|s| s.is_whiteout()) {
+                if self.shape == Shape::Overlay && old.is_some_and(|s| s.is_whiteout()) {
                     // Hidden below and made anew: nothing of the lower one shows through.
                     self.mark_opaque(name)?;
                 }
@@ -442,7 +442,8 @@ impl<'a> Extractor<'a> {
 
     fn node(&mut self, name: &OsStr, node: Node, meta: &Meta) -> Result<()> {
         let first = meta.first_mode();
-        self.fresh(name, |dir| make::make(dir, name, node, first))?;
+        let verb = if matches!(node, Node::Symlink(_)) { "symlink" } else { "mknod" };
+        self.fresh(name, |dir| make::make(dir, name, node, first)).context(verb)?;
         let plain = self.tree.plain_owner();
         let dir = self.tree.here()?;
         if self.rights.owners() && plain != Some(meta.owner) {
@@ -471,7 +472,7 @@ impl<'a> Extractor<'a> {
         let from = match own {
             Some(dir) => dir,
             None => {
-                self.on_lower |= self.form == Form::Overlay;
+                self.on_lower |= self.shape == Shape::Overlay;
                 let found = lower::holder(self.below, &self.tree, target).with_context(context)?;
                 found.ok_or_else(|| anyhow!(Errno(sys::ENOENT))).with_context(context)?
             }
@@ -485,7 +486,7 @@ impl<'a> Extractor<'a> {
         if !self.reach(parent)? {
             return Ok(());
         }
-        if self.form == Form::Flat {
+        if self.shape == Shape::Flat {
             for path in flat::hide(&self.own, &mut self.tree, name)? {
                 self.gone(&path);
             }
@@ -502,7 +503,7 @@ impl<'a> Extractor<'a> {
         if !self.reach(dir)? {
             return Ok(());
         }
-        if self.form == Form::Flat {
+        if self.shape == Shape::Flat {
             for path in flat::empty(&self.own, &mut self.tree)? {
                 self.gone(&path);
             }
@@ -533,7 +534,7 @@ impl<'a> Extractor<'a> {
             self.tree.up_to(0)?;
             self.tree.set_time((0, 0))?;
         }
-        if !self.rooted && self.form == Form::Overlay {
+        if !self.rooted && self.shape == Shape::Overlay {
             let below = self.below.layers()?;
             let meta = below.last().map_or_else(|| Ok(Meta::plain()), |d| Meta::like(d, self.rights))?;
             let plain = Meta::plain();

@@ -24,7 +24,7 @@ fn try_on(tar: Tar, lower: &[PathBuf]) -> (Dir, Result<Made>) {
 /// All of them as one plain tree.
 fn flat(layers: Vec<Tar>) -> Dir {
     let dir = Dir::new();
-    let mut x = Extractor::new(&dir.path, Form::Flat, &Nothing, Rights::here()).unwrap();
+    let mut x = Extractor::new(&dir.path, Shape::Flat, &Nothing, Rights::here()).unwrap();
     for layer in layers {
         x.layer(layer.bytes().as_slice()).unwrap();
     }

@@ -34,11 +34,13 @@ mod unpack;
 mod work;
 mod written;
 
+pub use archive::{Archive, Entry, Sparse};
 pub use blob::Temp;
 pub use compress::Format;
 pub use compressor::{Compressor, Packing, threads};
 pub use contents::{Share, Waste};
 pub use digest::{Digest, Hasher};
+pub use extract::{Below, Extractor, Made, Nothing, Rights, Shape, extract};
 pub use find::{Found, Image, NoImage};
 pub use gc::{Item, Kind, User};
 pub use ingest::{Choice, Empty, Incoming, Input, Loaded, Root, import, ingest};

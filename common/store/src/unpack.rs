@@ -1,7 +1,7 @@
 //! Several layers at once. Each is made on its own; one that needs what lies below waits for it.
 //! What is whole gets its name, whatever became of the others.
 
-use crate::extract::{Below, Extractor, Form, Made, Nothing, Rights, extract};
+use crate::extract::{Below, Extractor, Made, Nothing, Rights, Shape, extract};
 use crate::layer::{Plan, remove};
 use crate::source::{Stop, Stopped};
 use crate::{Image, Store};
@@ -205,7 +205,7 @@ impl Store {
     fn fill(&self, plans: &[Plan], dir: &Path, stop: Stop) -> Result<()> {
         // In a thread of its own, as it gets a umask of its own.
         let work = || {
-            let mut x = Extractor::new(dir, Form::Flat, &Nothing, Rights::here())?;
+            let mut x = Extractor::new(dir, Shape::Flat, &Nothing, Rights::here())?;
             for plan in plans {
                 self.read_layer(plan, stop, |pieces| x.layer(pieces))
                     .with_context(|| format!("unpack layer {}", plan.digest))?;
