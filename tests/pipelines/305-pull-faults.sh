@@ -15,6 +15,11 @@ copy oci:lay:bad "docker://$plain/cc:bad" --preserve-digests
 layer=$(jq -r '.layers[0].digest' "$(blob_of lay "$digest")")
 size=$(jq -r '.layers[0].size' "$(blob_of lay "$digest")")
 config=$(jq -r '.config.digest' "$(blob_of lay "$digest")")
+aside p500 "$plain" "* GET $layer status 500"
+begin p500 stave pull "$at/bb:bad"
+aside pcut "$plain" "1 GET $layer cut 100000" "* GET $layer cut 0"
+cut=$at/bb:bad
+begin pcut stave pull "$cut"
 proxy px "$plain" --blobs "$T/plain/files"
 px=$at
 ref=$px/bb:bad
@@ -60,14 +65,16 @@ survives 'a relative redirect' "1 GET /v2/bb/blobs/$layer status 307 Location:/v
 is 'is followed' "$(asked "GET /v2/cc/blobs/$layer 200")" 1
 
 # What came before a failure is not fetched again by the next try.
-another_store
-printf '%s\n' "1 GET $layer cut 100000" "* GET $layer cut 0" | faults
-declines 'cut for ever' "$layer" stave pull "$ref"
+declined 'cut for ever' pcut "^stave-pull: .*$layer"
+STAVE_ROOT=$T/pcut.store
 is 'has no name' "$(names)" ''
+mine=$P
+P=$T/pcut
 echo | faults
-ok 'the next try' stave pull "$ref"
+ok 'the next try' stave pull "$cut"
 like 'begins where the last ended' "$(ranges)" '^bytes=[1-9][0-9]*- $'
-is 'and ends well' "$(untrue)$(stored "$ref")" "$digest"
+is 'and ends well' "$(untrue)$(stored "$cut")" "$digest"
+P=$mine
 
 # fails WHAT REGEX RULE...
 fails() {
@@ -89,8 +96,10 @@ fails 'no such blob' "$layer.*404|404.*$layer|$layer.*not (there|found)|unknown"
 is 'is asked for once' "$(asked "GET .*$layer ")" 1
 fails 'not allowed' '403|denied' "* GET $layer status 403"
 fails 'no manifest' '404|not found|unknown' '* GET /manifests/ status 404' '* HEAD /manifests/ status 404'
-fails '500 for ever' '500' "* GET $layer status 500"
-like 'is asked for a few times' "$(asked "GET .*$layer ")" '^([2-9]|10)$'
+declined '500 for ever' p500 '^stave-pull: .*500'
+like 'is asked for a few times' "$(grep -c "GET .*$layer " p500/log)" '^([2-9]|10)$'
+STAVE_ROOT=$T/p500.store
+is 'and has no name' "$(names)" ''
 fails 'a day to wait' '429' '* * /manifests/ status 429 Retry-After:86400'
 fails 'redirects in a circle' 'redirect' "* GET $layer redirect http://$px"
 is 'soon given up' "$([ "$(asked "GET .*$layer ")" -lt 50 ] && echo so)" so

@@ -47,6 +47,11 @@ is 'the document alone: to its own name' "$status $err $out" "0  $dst/own@$gzip"
 try stave push "$gzip" "$px/digest:1"
 [ "$status" != 0 ] || pushed 'by digest' "$px/digest:1" "$gzip"
 
+# Who fails for ever is given up after a while.
+aside p500 "$dst" '* POST . status 500'
+begin_store=$STAVE_ROOT
+begin p500 stave push "$src/bb:gzip" "$at/fault:500"
+
 # What is there is not sent.
 anew
 try stave push "$src/bb:gzip" "$px/named:1"
@@ -117,7 +122,8 @@ fails() {
   [ "$(curl -sS -o /dev/null -w '%{http_code}' -I "http://$dst/v2/fault$n/manifests/1" -H "Accept: $oci.manifest.v1+json")" = 404 ] ||
     fail "$failed: there is no such image"
 }
-fails '500 for ever' 500 '* POST . status 500'
+declined '500 for ever' p500 '^stave-push: .*500'
+is 'there is no such image' "$(curl -sS "http://$dst/v2/fault/tags/list" | jq -r '.errors[].code')" NAME_UNKNOWN
 fails 'not allowed' '403|denied' '* POST . status 403'
 is 'is tried once' "$(requests '^POST .*/uploads/ 403' | wc -l)" "$(requests '^HEAD .*/blobs/' | wc -l)"
 fails 'a manifest refused' '400|invalid' '* PUT /manifests/ status 400'

@@ -259,3 +259,37 @@ declines() {
   *) fail "$declined" "$*" "status $status; one line on stderr was due, matching: $due" "$err" ;;
   esac
 }
+
+# aside NAME HOST:PORT RULE...: a proxy of its own with these faults, for what gives up only after a
+# while: it is begun early, beside the others, and looked at late. Then $at is the proxy's HOST:PORT.
+aside() {
+  apart=$1 before=$2 mine=${P-}
+  shift 2
+  proxy "$apart" "$before"
+  printf '%s\n' "$@" | faults
+  P=$mine
+}
+
+# begin NAME COMMAND...: in the background, in a store of its own.
+begin() {
+  begun=$1
+  shift
+  mkdir -p "$T/$begun.store"
+  (
+    STAVE_ROOT="${begin_store-$T/$begun.store}" timeout 20 "$@" >"$T/$begun.out" 2>"$T/$begun.err" && echo 0 >"$T/$begun.status" || echo $? >"$T/$begun.status"
+  ) &
+}
+
+# declined WHAT NAME REGEX: what was begun ends with status 1 and one line that matches.
+declined() {
+  polls=0
+  until [ -s "$T/$2.status" ] || [ $polls -ge 250 ]; do
+    polls=$((polls + 1))
+    sleep 0.1
+  done
+  if [ "$(cat "$T/$2.status")" = 1 ] && [ "$(wc -l <"$T/$2.err")" = 1 ] && grep -Eq -e "$3" "$T/$2.err"; then
+    pass "$1"
+  else
+    fail "$1" "status $(cat "$T/$2.status"), one line on stderr was due, matching: $3" "$(cat "$T/$2.err")"
+  fi
+}
