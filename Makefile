@@ -3,6 +3,7 @@
 # make install  PREFIX=/usr/local DESTDIR=
 # make bench    whole processes against the peers that apt has
 # make compare  IMAGES=DIR: each DIR/NAME.oci unpacked by us and by umoci, entry by entry
+# make fuzz     FUZZ_SECONDS=60 for each of TARGETS="layer archive ..."; needs g++
 # make lint unit pipelines pages vm stress man completions clean
 
 PREFIX = /usr/local
@@ -16,7 +17,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: compare all build release demo test check unit pipelines pages stress lint man completions install bench bench-images vm deps clean
+.PHONY: compare all build release demo test check unit pipelines pages stress lint man completions install bench bench-images fuzz vm deps clean
 
 all: release
 
@@ -90,6 +91,9 @@ bench-images: release
 
 compare: build
 	PATH="$(debug):$$PATH" tests/compare.sh "$(IMAGES)"
+
+fuzz:
+	tests/fuzz/run.sh $(TARGETS)
 
 clean:
 	$(CARGO) clean

@@ -60,7 +60,20 @@ pub fn fail_with(status: u8, text: impl Into<String>) -> anyhow::Error {
 pub fn say(name: &str, text: &str) {
     use std::io::Write;
     // Nobody may be reading; that is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "stave-{name}: {text}");
+    let _ = writeln!(std::io::stderr(), "stave-{name}: {}", plain(text));
+}
+
+/// Names that strangers chose (in archives, from registries) are shown; what they could tell a
+/// terminal to do is not done.
+fn plain(text: &str) -> String {
+    text.chars().fold(String::new(), |mut all, c| {
+        if c.is_control() {
+            all.extend(c.escape_debug())
+        } else {
+            all.push(c)
+        }
+        all
+    })
 }
 
 /// The whole chain of an error on one line, each cause once, without errno's number; a step that
@@ -197,4 +210,12 @@ fn waiting<A: Parser>() -> Option<String> {
     let id = doc.id().ok()??.to_owned();
     let roots = state::Roots::from_env().ok()?;
     roots.bundle(&id).is_dir().then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_terminal_gets_no_orders() {
+        assert_eq!(super::plain("ä\u{1b}[2J\n'x'\u{9b}"), "ä\\u{1b}[2J\\n'x'\\u{9b}");
+    }
 }

@@ -174,6 +174,9 @@ pub struct RootFs {
     /// Digests of the plain tars, lowest first.
     #[serde(default, deserialize_with = "maybe")]
     pub diff_ids: Vec<Digest>,
+    /// All else.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// `config` of a configuration.

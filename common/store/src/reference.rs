@@ -48,7 +48,8 @@ impl Reference {
         let official = registry == DEFAULT && !path.contains('/');
         let tag = tag.or(if digest.is_none() { Some("latest") } else { None });
         Ok(Reference {
-            registry: registry.to_owned(),
+            // An IPv6 address may have upper case.
+            registry: registry.to_ascii_lowercase(),
             repository: if official { format!("library/{path}") } else { path.to_owned() },
             tag: tag.map(str::to_owned),
             digest,
@@ -57,10 +58,14 @@ impl Reference {
 
     /// The repository as it is written in short: without docker's default registry and `library/`.
     pub fn short(&self) -> String {
-        if self.registry != DEFAULT {
+        let official = self.repository.strip_prefix("library/").filter(|name| !name.contains('/'));
+        let short = official.unwrap_or(&self.repository);
+        // What would be read as a registry needs the registry before it.
+        let alike = short.split_once('/').is_some_and(|(first, _)| is_host(first));
+        if self.registry != DEFAULT || alike {
             return format!("{}/{}", self.registry, self.repository);
         }
-        self.repository.strip_prefix("library/").unwrap_or(&self.repository).to_owned()
+        short.to_owned()
     }
 
     /// The one form under which it is in the store's list: `alpine:latest`, `alpine@sha256:...`.
@@ -145,6 +150,9 @@ mod tests {
             ("[::1]:5000/a", "[::1]:5000/a:latest", "[::1]:5000/a:latest"),
             ("10.0.0.1/a", "10.0.0.1/a:latest", "10.0.0.1/a:latest"),
             ("a__b/c---d.e", "docker.io/a__b/c---d.e:latest", "a__b/c---d.e:latest"),
+            ("[2001:DB8::1]/a", "[2001:db8::1]/a:latest", "[2001:db8::1]/a:latest"),
+            ("library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest"),
+            ("docker.io/a.b/c", "docker.io/a.b/c:latest", "docker.io/a.b/c:latest"),
             (&format!("a:1@{d}"), &format!("docker.io/library/a@{d}"), &format!("a@{d}")),
             (&format!("h.x/a@{d}"), &format!("h.x/a@{d}"), &format!("h.x/a@{d}")),
         ] {
