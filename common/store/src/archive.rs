@@ -60,7 +60,9 @@ impl Entry {
                 Some(text) => field::decimal(text).ok_or_else(|| not_a_number(key))?,
                 None => number(field).ok_or_else(|| not_a_number(key))?,
             };
-            u32::try_from(id).map_err(|_| bad(format!("{key} {id} is out of range")))
+            // The last one means "as it is" to the kernel, and is nobody's.
+            let fits = u32::try_from(id).ok().filter(|id| *id != u32::MAX);
+            fits.ok_or_else(|| bad(format!("{key} {id} is out of range")))
         };
         Ok((one("uid", &old.uid)?, one("gid", &old.gid)?))
     }

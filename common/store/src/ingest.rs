@@ -228,7 +228,8 @@ impl<'s> Incoming<'s> {
         if let Some(pending) = pending {
             self.plain.entry(is.0.clone()).or_insert(Plain::Pending(pending));
         }
-        self.temps.insert(is.0.clone(), temp);
+        // Of the same blob twice the first stays: its file is the one that is being looked at.
+        self.temps.entry(is.0.clone()).or_insert(temp);
         Ok(is)
     }
 

@@ -48,7 +48,7 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: [Target; 9] = [
-    Target { name: "layer", run: targets::layer, seeds: seeds::layers, form: Form::Tar, count: 400 },
+    Target { name: "layer", run: targets::layer, seeds: seeds::layers, form: Form::Tar, count: 300 },
     Target { name: "archive", run: targets::archive, seeds: seeds::archives, form: Form::Images, count: 300 },
     Target {
         name: "compressed",

@@ -50,7 +50,7 @@ pub fn repair(form: Form, input: &[u8]) -> Vec<u8> {
 fn file(rng: &mut Rng, data: &mut Vec<u8>) {
     if data.first().is_some_and(|b| b"{[".contains(b)) && !rng.one_in(6) {
         tree(rng, data, &Value::Null);
-    } else if data.len() >= 512 && data.len() % 512 == 0 && !rng.one_in(6) {
+    } else if data.len() >= 512 && data.len().is_multiple_of(512) && !rng.one_in(6) {
         *data = tar::change(rng, data, &[], bytes);
     } else {
         bytes(rng, data);

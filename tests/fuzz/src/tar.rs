@@ -18,7 +18,7 @@ const KIND: usize = 156;
 const LINK: Field = (157, 100);
 const PREFIX: Field = (345, 155);
 const NUMBERS: [Field; 7] = [MODE, (108, 8), (116, 8), SIZE, (136, 12), (329, 8), (337, 8)];
-const KINDS: &[u8] = b"0123456\0007xgLKSDMVNA?";
+const KINDS: &[u8] = b"01234567\x000xgLKSDMVNA?";
 
 impl Entry {
     pub(crate) fn new(kind: u8, name: &str, link: &str, data: &[u8]) -> Entry {
