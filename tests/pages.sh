@@ -121,6 +121,7 @@ asks() {
 
 # The registry that pages ask is at localhost:5000 of a net namespace of its own. It has the image
 # busybox. Then the words that follow are run, beside it.
+# shellcheck disable=SC2317 # called by its name in a variable
 registry() {
   cat >"$now/registry.yml" <<EOF
 version: 0.1
