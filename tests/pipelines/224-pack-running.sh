@@ -19,8 +19,8 @@ counts() {
 }
 if stave run -d --name ticks -m 64M busybox sh -c 'while :; do echo x >>/count; done' >/dev/null 2>&1 && id=$(id_of ticks) &&
   soon test -s "$STAVE_ROOT/c/$id/upper/count"; then
-  ok 'a running container is packed' strace -f -o trace -e trace=write,openat stave pack -t ticks ticks
-  like 'its cgroup was frozen' "$(grep -A3 -E 'cgroup.freeze|freezer.state' trace)" 'write\([0-9]+, "(1|FROZEN)"'
+  ok 'a running container is packed' strace -f -y -o trace -e trace=write stave pack -t ticks ticks
+  like 'its cgroup was frozen' "$(grep -E 'cgroup.freeze|freezer.state' trace)" 'write\([0-9]+<[^>]*>, "(1|FROZEN)"'
   is 'it goes on' "$(frozen "$id")$(counts "$id" && echo counts)" counts
   is 'nothing of it was cut' "$(stave run --rm ticks sh -c 'sort -u /count')" x
 
