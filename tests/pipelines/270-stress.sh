@@ -1,10 +1,13 @@
 #!/bin/sh
-# Eight processes load, unpack, run, name, remove and collect at once, on one store: nobody ever
+# Eight processes load, pull, unpack, run, remove and collect at once, on one store: nobody ever
 # sees half a thing, and at the end nothing is left. STRESS_SECONDS=60 for longer (make stress).
 # timeout 240
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-need jq gzip
+need jq gzip docker-registry
+# shellcheck source=tests/registry/lib.sh
+. "$here/../registry/lib.sh"
+registry plain
 seconds=${STRESS_SECONDS:-8}
 
 # Three images that share layers: base; base + x; base + x + y. Half of the layers are gzipped.
@@ -32,6 +35,10 @@ for dir in base x y; do
   printf '{"schemaVersion":2,"manifests":[%s]}' "$entries" >"oci-$dir/index.json"
   ln -s ../layout/blobs "oci-$dir/blobs"
   tar -chf "$dir.oci.tar" -C "oci-$dir" .
+done
+for dir in base x y; do
+  STAVE_ROOT=$T/from stave load "oci-$dir" >/dev/null
+  STAVE_ROOT=$T/from stave push -q "$dir:1" "$at/$dir:1" >/dev/null || fail "the registry has $dir"
 done
 
 # What a container of each image must see.
@@ -64,13 +71,13 @@ worker() {
         echo "$image" >>"ran-$me"
       fi
       ;;
-    4 | 5) # load from a layout, unpack, look
-      stave load "oci-$image" 2>"err-$me" | stave unpack >/dev/null 2>>"err-$me"
+    4 | 5) # pull and unpack, look
+      stave pull -q "$at/$image:1" 2>"err-$me" | stave unpack >/dev/null 2>>"err-$me"
       [ ! -s "err-$me" ] || grep -Eq "$fair" "err-$me" || echo "unpack: $(cat "err-$me")" >>"bad-$me"
       stave images ls --json >/dev/null 2>"err-$me" || grep -Eq "$fair" "err-$me" || echo "ls: $(cat "err-$me")" >>"bad-$me"
       ;;
     6) # take away
-      stave images rm "$image:1" >/dev/null 2>"err-$me" || grep -Eq "$fair" "err-$me" || echo "rm: $(cat "err-$me")" >>"bad-$me"
+      stave images rm "$image:1" "$at/$image:1" >/dev/null 2>"err-$me" || grep -Eq "$fair" "err-$me" || echo "rm: $(cat "err-$me")" >>"bad-$me"
       sleep 0.05
       ;;
     7) # collect
@@ -104,6 +111,9 @@ for image in base x y; do
   # shellcheck disable=SC2016 # the container's shell expands
   is "and is whole" "$(stave run --rm "$image:1" sh -c 'find etc data -type f 2>/dev/null | sort | while read -r f; do sha256sum "$f"; done | sha256sum' | cut -d' ' -f1)" "$(cat "want-$image")"
 done
+for image in base x y; do
+  ok "$image is pulled at the end" stave pull -q "$at/$image:1"
+done
 bad_blobs() {
   for blob in "$STAVE_ROOT"/store/blobs/sha256/*; do
     [ "$(sha256sum <"$blob" | cut -d' ' -f1)" = "$(basename "$blob")" ] || echo "$blob"
@@ -113,5 +123,6 @@ is "each blob is what its name says" "$(bad_blobs)" ''
 stave images gc >/dev/null
 is "after gc nothing is garbage" "$(stave images gc -n --json | jq -r 'select(.keptBy == []) | .path')" ''
 is "and no temporary file is left" "$(find "$STAVE_ROOT/store" "$STAVE_ROOT/layers" -mindepth 1 -name '.*')$(ls "$STAVE_ROOT/store/leases")" ''
-ok "all goes" stave images rm base:1 x:1 y:1
+# shellcheck disable=SC2016 # the inner shell expands
+ok "all goes" sh -c 'stave images rm $(stave images --json | jq -r .name)'
 is "no blob, no layer" "$(find "$STAVE_ROOT/store/blobs" "$STAVE_ROOT/layers" -mindepth 2)" ''

@@ -54,6 +54,11 @@ impl Store {
             if !same(&file, &path) {
                 continue;
             }
+            if self.has(digest, size) {
+                // It came between the look and the lock, and this file is a new one.
+                let _ = fs::remove_file(&path);
+                return Ok(None);
+            }
             let mut part = Part { path, to, digest: digest.clone(), size, file, hasher: Hasher::default() };
             part.reread().with_context(|| format!("read {}", part.path.display()))?;
             return Ok(Some(part));
@@ -183,35 +188,28 @@ pub struct Follow {
 
 impl Read for Follow {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut last = false;
         loop {
             let n = self.file.read(buf)?;
             self.left = self.left.saturating_sub(n as u64);
             if n > 0 || self.whole || buf.is_empty() || self.left == 0 {
                 return Ok(n);
             }
-            self.whole = self.store.has(&self.digest, None);
-            if self.whole {
-                // The same file, renamed, or what another process has brought.
-                if !same(&self.file, &self.store.blob(&self.digest)) {
-                    return Err(broke_off());
-                }
-                continue;
+            if last {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its download broke off"));
             }
-            let here = same(&self.file, &part_path(&self.store.blob(&self.digest)));
-            let coming = self.store.is_coming(&self.digest).map_err(io::Error::other)?;
-            // Last, since who fetches renames first and ends its lease then.
-            let whole = self.store.has(&self.digest, None);
-            let going_on = here && coming;
-            if !whole && !going_on {
-                return Err(broke_off());
+            // Who fetches writes, renames, and ends its lease: so once it does not go on, what this
+            // file has, whatever has become of its name, is looked at once more.
+            let blob = self.store.blob(&self.digest);
+            let here = same(&self.file, &part_path(&blob));
+            let going_on = here && self.store.is_coming(&self.digest).map_err(io::Error::other)?;
+            self.whole = same(&self.file, &blob);
+            last = !going_on && !self.whole;
+            if going_on && !self.whole {
+                std::thread::sleep(POLL);
             }
-            std::thread::sleep(POLL);
         }
     }
-}
-
-fn broke_off() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "its download broke off")
 }
 
 #[cfg(test)]

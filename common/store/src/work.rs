@@ -125,7 +125,7 @@ impl Store {
         for entry in entries {
             let path = entry.with_context(|| format!("read {}", dir.display()))?.path();
             match alive(&path) {
-                Ok(true) => living.push(read(&path)?),
+                Ok(true) => living.extend(read(&path)?),
                 Ok(false) => dead.push(path),
                 // Its owner has just ended it.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -156,8 +156,12 @@ fn alive(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn read(path: &Path) -> Result<Lease> {
-    let text = blob::read_small(path).with_context(|| format!("read {}", path.display()))?;
+/// None: its owner has just ended it.
+fn read(path: &Path) -> Result<Option<Lease>> {
+    let text = match blob::read_small(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.with_context(|| format!("read {}", path.display()))?,
+    };
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut lease = Lease { name, ..Lease::default() };
     for line in String::from_utf8_lossy(&text).lines() {
@@ -168,7 +172,7 @@ fn read(path: &Path) -> Result<Lease> {
         }
         lease.holds.push(digest);
     }
-    Ok(lease)
+    Ok(Some(lease))
 }
 
 impl Work {
