@@ -36,21 +36,22 @@ impl Reference {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest, None),
         };
+        let registry = if registry == "index.docker.io" { DEFAULT } else { registry };
+        let official = registry == DEFAULT && !path.contains('/');
+        let repository = if official { format!("library/{path}") } else { path.to_owned() };
         if !good_host(registry)
             || !path.split('/').all(good_part)
             || !tag.is_none_or(good_tag)
-            || registry.len() + path.len() > 254
+            || registry.len() + repository.len() > 254
         {
             let form = "NAME[:TAG][@sha256:DIGEST]: lower case letters, digits, . _ - and /";
             bail!("'{text}' is not a name of an image ({form})");
         }
-        let registry = if registry == "index.docker.io" { DEFAULT } else { registry };
-        let official = registry == DEFAULT && !path.contains('/');
         let tag = tag.or(if digest.is_none() { Some("latest") } else { None });
         Ok(Reference {
             // An IPv6 address may have upper case.
             registry: registry.to_ascii_lowercase(),
-            repository: if official { format!("library/{path}") } else { path.to_owned() },
+            repository,
             tag: tag.map(str::to_owned),
             digest,
         })
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn no_names() {
-        let long = "a".repeat(256);
+        let (long, longer) = ("a".repeat(238), "a".repeat(256));
         for bad in [
             "",
             "Alpine",
@@ -199,6 +200,7 @@ mod tests {
             "ä",
             "https://h/a",
             &long,
+            &longer,
         ] {
             let error = Reference::parse(bad).map(|r| r.to_string()).unwrap_err().to_string();
             assert!(!error.contains("panicked"), "{bad}");

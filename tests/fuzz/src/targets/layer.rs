@@ -163,6 +163,11 @@ pub(crate) fn compressed(bytes: &[u8]) {
     PLACE.with(|place| {
         let packed = unpack(place, bytes, &[(&blob, &id)], &id);
         let plain = decoded.as_ref().map(|plain| unpack(place, plain, &[(&id, &id)], &id));
+        if decoded.is_none() {
+            // Then it is the decoder that refuses, not only the digest that is not the one asked for.
+            let error = packed.as_ref().expect_err("another decoder refuses it");
+            assert!(!error.contains("its diff_id is"), "another decoder refuses it: {error}");
+        }
         match (&packed, &plain) {
             (Err(_), None | Some(Err(_))) | (Ok(_), Some(Ok(_))) => {}
             (packed, plain) => panic!("compressed {packed:?}, plain {plain:?}"),
