@@ -324,13 +324,9 @@ fn opened(response: Response<ureq::Body>, host: &str, blob: &Descriptor, from: u
         _ => return Err(Fault::answer(host, response).into()),
     };
     let length = header("content-length").and_then(|l| l.parse::<u64>().ok());
-    if let Some(length) = length.filter(|l| start + l != blob.size) {
+    if let Some(has) = length.map(|l| start.saturating_add(l)).filter(|has| *has != blob.size) {
         let (digest, size) = (&blob.digest, blob.size);
-        return Err(Lie(format!(
-            "blob {digest}: {host} has {} bytes, its descriptor says {size}",
-            start + length
-        ))
-        .into());
+        return Err(Lie(format!("blob {digest}: {host} has {has} bytes, its descriptor says {size}")).into());
     }
     Ok(Opened { reader: Box::new(response.into_body().into_reader()), start, host: host.to_owned() })
 }

@@ -139,3 +139,16 @@ fn a_digest_that_lies_is_asked_for_once_more() {
     assert!(error.contains("is something else"), "{error}");
     assert_eq!(server.asked().len(), 2);
 }
+
+#[test]
+fn a_part_that_ends_where_no_number_does() {
+    let server = Server::new(|_, _, _| {
+        let most = u64::MAX;
+        format!("206 Partial\r\nContent-Range: bytes 100-{most}/{most}\r\nContent-Length: {most}\r\n\r\nx")
+    });
+    let net = Net::new(Progress::default()).unwrap();
+    let client = client(&net, &server.at);
+    let blob = Descriptor::new("m", Digest::of(b"x"), 200);
+    let error = client.open(&client.ends[0], &blob, 100).err().unwrap();
+    assert!(error.is::<Lie>(), "{error:#}");
+}

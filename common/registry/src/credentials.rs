@@ -120,7 +120,7 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
 fn in_file(path: &Path, host: &str, repository: &str) -> Result<Option<Credential>> {
     let config = read(path)?;
     let helper = entry(&config, "credHelpers", host, repository).and_then(|(_, v)| v.as_str());
-    if let Some(helper) = helper {
+    if let Some(helper) = helper.filter(|name| !name.is_empty()) {
         return ask(helper, host);
     }
     let found = entry(&config, "auths", host, repository);
@@ -200,8 +200,10 @@ fn helper(name: &str, verb: &str, input: &str) -> Result<std::result::Result<Str
     }
     let run = || -> io::Result<std::process::Output> {
         let piped = Stdio::piped;
-        let mut child =
-            Command::new(&program).arg(verb).stdin(piped()).stdout(piped()).stderr(piped()).spawn()?;
+        let mut command = Command::new(&program);
+        command.arg(verb).stdin(piped()).stdout(piped()).stderr(piped());
+        // One that asks somebody, or waits for ever, does not outlive a signal that ends this program.
+        let mut child = sys::process::ends_with_us(&mut command).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             // One that does not read its input says itself what is wrong.
             let _ = stdin.write_all(input.as_bytes());
@@ -213,8 +215,8 @@ fn helper(name: &str, verb: &str, input: &str) -> Result<std::result::Result<Str
     if out.status.success() {
         return Ok(Ok(text(&out.stdout)));
     }
-    let said = [text(&out.stdout), text(&out.stderr)].into_iter().find(|t| !t.is_empty()).unwrap_or_default();
-    Ok(Err(said.replace('\n', " ")))
+    let said = [text(&out.stdout), text(&out.stderr)].into_iter().find(|t| !t.is_empty());
+    Ok(Err(said.unwrap_or_else(|| out.status.to_string()).replace('\n', " ").chars().take(300).collect()))
 }
 
 fn ask(name: &str, host: &str) -> Result<Option<Credential>> {
@@ -224,10 +226,11 @@ fn ask(name: &str, host: &str) -> Result<Option<Credential>> {
             let value: Value = serde_json::from_str(&text).with_context(shown)?;
             let get = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
             let (user, password) = (get("Username"), get("Secret"));
-            Ok(Some(match user.as_str() {
-                "<token>" => Credential::Identity(password),
-                _ => Credential::Password { user, password },
-            }))
+            Ok(match user.as_str() {
+                "" if password.is_empty() => None,
+                "<token>" => Some(Credential::Identity(password)),
+                _ => Some(Credential::Password { user, password }),
+            })
         }
         Err(said) if said.contains("credentials not found") => Ok(None),
         Err(said) => bail!("docker-credential-{name} get: {said}"),

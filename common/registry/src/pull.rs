@@ -63,7 +63,7 @@ impl<'a> Pull<'a> {
         net.progress.tell(&Event::Resolved {
             name: &reference.to_string(),
             digest: &descriptor.digest,
-            size: manifest.layers.iter().map(|l| l.size).sum(),
+            size: sum(&manifest.layers),
             layers: manifest.layers.len(),
         });
         Ok(Pull { client, store, work, descriptor, manifest, bytes })
@@ -195,6 +195,11 @@ fn choose(
     bail!("{}: indexes within indexes", fetched.descriptor.digest)
 }
 
+/// All their bytes. A manifest may claim more than there are.
+pub(crate) fn sum(blobs: &[Descriptor]) -> u64 {
+    blobs.iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
+}
+
 /// Media types of configurations of images.
 const CONFIGS: [&str; 2] = [store::CONFIG, "application/vnd.docker.container.image.v1+json"];
 
@@ -292,6 +297,13 @@ mod tests {
         assert_eq!(error(&typed, &is), "it is no image but an artifact of type a/b");
         assert!(error(&manifest(store::CONFIG, "a/b"), &is).ends_with("is of the unknown type a/b"));
         assert_eq!(error(&typed, &Descriptor::new("c/d", digest, 1)), "it is no image but c/d");
+    }
+
+    #[test]
+    fn sums_end() {
+        let blob = |size| Descriptor::new(store::LAYER_GZIP, Digest::of(b"x"), size);
+        assert_eq!(sum(&[blob(1), blob(2)]), 3);
+        assert_eq!(sum(&[blob(u64::MAX), blob(2)]), u64::MAX);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::fetch::is_foreign;
 use crate::net::{Body, Call, Net, TRIES};
 use crate::progress::Event;
-use crate::pull::{AT_ONCE, at_once};
+use crate::pull::{AT_ONCE, at_once, sum};
 use crate::upload::{Source, unknown};
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,7 +111,7 @@ impl<'n> Push<'n> {
         net.progress.tell(&Event::Resolved {
             name: &to.to_string(),
             digest: &top.digest,
-            size: parcel.blobs.iter().map(|b| b.size).sum(),
+            size: sum(&parcel.blobs),
             layers: parcel.blobs.len(),
         });
         if !self.client.has_manifest(&to.target(), &top.digest)? {

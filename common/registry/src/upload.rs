@@ -205,6 +205,14 @@ impl Client<'_> {
             }
             session.url = location(&response, &session.url, end.host())?;
             session.at = there(&response).unwrap_or(at + length).min(at + length);
+            // It takes a piece and has no more than before: so it would go on for ever.
+            if session.at <= at {
+                return Err(Fault::never(
+                    end.host(),
+                    format!("it keeps nothing of what it is sent after byte {at}"),
+                )
+                .into());
+            }
         }
         let call = Call { method: "PUT", url: last(&session.url), headers: octets(), body: Body::Bytes(b"") };
         let response = self.send(end, &call, &self.scopes())?;
@@ -260,7 +268,7 @@ fn there(response: &Response<ureq::Body>) -> Option<u64> {
     let range = header(response, "range")?;
     let range = range.strip_prefix("bytes=").unwrap_or(range);
     let last: u64 = range.strip_prefix("0-")?.parse().ok()?;
-    Some(if last == 0 { 0 } else { last + 1 })
+    if last == 0 { Some(0) } else { last.checked_add(1) }
 }
 
 /// Counts what goes.

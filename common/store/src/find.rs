@@ -159,7 +159,7 @@ impl Image {
 
     /// Bytes of its layers and configuration in the store.
     pub fn size(&self) -> u64 {
-        self.manifest.config.size + self.manifest.layers.iter().map(|l| l.size).sum::<u64>()
+        self.manifest.layers.iter().fold(self.manifest.config.size, |sum, l| sum.saturating_add(l.size))
     }
 }
 

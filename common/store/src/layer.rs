@@ -105,7 +105,7 @@ impl Store {
         stop: Stop,
         read: impl FnOnce(&mut Pieces) -> Result<T>,
     ) -> Result<T> {
-        let (made, digest) = source::through(self.follow(&plan.digest, plan.size)?, stop, read)?;
+        let (made, digest) = source::through(self.follow(&plan.digest, plan.size, stop)?, stop, read)?;
         match digest {
             Some(digest) if digest != plan.diff_id => {
                 // A truncated archive says so itself; one that is whole is another.

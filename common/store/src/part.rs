@@ -2,6 +2,7 @@
 //! locked by the process that fetches it: another that wants the same blob waits, one that was cut
 //! off is taken up again, and one that unpacks reads along.
 
+use crate::source::{Stop, Stopped};
 use crate::{Digest, Hasher, Store, Work, blob};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -70,10 +71,14 @@ impl Store {
         fs::metadata(self.blob(digest)).is_ok_and(|m| size.is_none_or(|s| s == m.len()))
     }
 
-    /// A blob as a reader; while another process is fetching it, as its bytes come.
-    pub fn follow(&self, digest: &Digest, size: u64) -> Result<Follow> {
+    /// A blob as a reader; while another process is fetching it, as its bytes come. It waits for
+    /// them no longer once `stop` says so.
+    pub fn follow<'s>(&self, digest: &Digest, size: u64, stop: Stop<'s>) -> Result<Follow<'s>> {
         let mut tries = 0;
         loop {
+            if stop() {
+                return Err(Stopped.into());
+            }
             let whole = self.blob(digest);
             for path in [&whole, &part_path(&whole)] {
                 match File::open(path) {
@@ -82,7 +87,7 @@ impl Store {
                         let file = other.with_context(|| format!("open blob {digest}"))?;
                         let whole = *path == whole;
                         let (store, digest) = (self.clone(), digest.clone());
-                        return Ok(Follow { store, digest, file, whole, left: size });
+                        return Ok(Follow { store, digest, file, whole, left: size, stop });
                     }
                 }
             }
@@ -177,16 +182,22 @@ impl Write for Part {
 
 /// A blob that is read, perhaps while it comes. What comes is not verified before its end: its
 /// reader must know by another digest (the diff_id) what it should be.
-#[derive(Debug)]
-pub struct Follow {
+pub struct Follow<'s> {
     store: Store,
     digest: Digest,
     file: File,
     whole: bool,
     left: u64,
+    stop: Stop<'s>,
 }
 
-impl Read for Follow {
+impl std::fmt::Debug for Follow<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Follow").field("digest", &self.digest).field("left", &self.left).finish()
+    }
+}
+
+impl Read for Follow<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut last = false;
         loop {
@@ -206,6 +217,9 @@ impl Read for Follow {
             self.whole = same(&self.file, &blob);
             last = !going_on && !self.whole;
             if going_on && !self.whole {
+                if (self.stop)() {
+                    return Err(io::Error::other(Stopped));
+                }
                 std::thread::sleep(POLL);
             }
         }
@@ -272,7 +286,7 @@ mod tests {
             let layer = layer.clone();
             move || {
                 let mut all = String::new();
-                other.follow(&layer, 11)?.read_to_string(&mut all)?;
+                other.follow(&layer, 11, &|| false)?.read_to_string(&mut all)?;
                 anyhow::Ok(all)
             }
         });
@@ -285,10 +299,20 @@ mod tests {
         assert_eq!(reading.join().unwrap().unwrap(), "hello world");
         // One that nobody brings.
         let none = Digest::of(b"none");
-        assert!(store.follow(&none, 4).is_err());
+        assert!(store.follow(&none, 4, &|| false).is_err());
         let mut part = store.part(&work, &none, Some(4)).unwrap().unwrap();
         part.write_all(b"no").unwrap();
-        drop(part);
-        assert!(store.follow(&none, 4).unwrap().read_to_end(&mut Vec::new()).is_err());
+        // Nothing more comes; who is told to stop does not wait for it.
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2;
+        let manifest =
+            format!(r#"{{"schemaVersion":2,"config":{{"digest":"{none}","size":4}},"layers":[]}}"#);
+        let temp = store.take(manifest.as_bytes(), None).unwrap();
+        store.keep(&temp).unwrap();
+        work.bring(&temp.digest).unwrap();
+        let error = store.follow(&none, 4, &stop).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "stopped");
+        drop((part, work));
+        assert!(store.follow(&none, 4, &|| false).unwrap().read_to_end(&mut Vec::new()).is_err());
     }
 }

@@ -5,6 +5,9 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// So many platforms of an index stand in an error; more are not read by anybody.
+const SHOWN: usize = 20;
+
 /// What machine an image runs on.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Platform {
@@ -145,7 +148,12 @@ impl Index {
         }
         let known = self.manifests.iter().filter_map(|d| d.platform.as_ref());
         let known: Vec<String> = known.filter(|p| p.os != "unknown").map(Platform::text).collect();
-        bail!("no image for {} (there are: {})", platform.text(), known.join(", "));
+        let there = match known.len() {
+            0 => "there is none that says what it is for".to_owned(),
+            n if n > SHOWN => format!("there are: {}, and {} more", known[..SHOWN].join(", "), n - SHOWN),
+            _ => format!("there are: {}", known.join(", ")),
+        };
+        bail!("no image for {} ({there})", platform.text());
     }
 }
 

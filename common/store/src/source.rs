@@ -49,14 +49,16 @@ fn decompress(
     free: &Receiver<Vec<u8>>,
     to: &SyncSender<Vec<u8>>,
 ) -> Result<bool> {
-    let (head, rest) = peek(blob, 8)?;
+    // What waits for its next bytes ends by an error of its own when it is to stop.
+    let stopped = |e: anyhow::Error| if stop() { Stopped.into() } else { e };
+    let (head, rest) = peek(blob, 8).map_err(|e| stopped(e.into()))?;
     let mut input = plain(Format::of(&head), Cursor::new(head).chain(rest))?;
     while let Ok(mut piece) = free.recv() {
         if stop() {
             return Err(Stopped.into());
         }
         piece.resize(PIECE, 0);
-        let n = fill(&mut input, &mut piece)?;
+        let n = fill(&mut input, &mut piece).map_err(|e| stopped(e.into()))?;
         piece.truncate(n);
         if n == 0 {
             return Ok(true);

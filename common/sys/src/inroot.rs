@@ -171,7 +171,7 @@ fn clear(dir: &OwnedFd, top: &OwnedFd, dev: u64, level: usize, moved: &mut u64) 
     if rx::fstat(dir)?.st_dev != dev {
         return Err(Errno(libc::EXDEV));
     }
-    for entry in rx::Dir::read_from(dir)? {
+    for entry in entries(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {
@@ -210,6 +210,16 @@ fn clear(dir: &OwnedFd, top: &OwnedFd, dev: u64, level: usize, moved: &mut u64) 
         }
     }
     Ok(())
+}
+
+/// Reading opens the directory once more by `.`, for which its owner may lack the right to search it.
+fn entries(dir: &OwnedFd) -> Result<rx::Dir> {
+    match rx::Dir::read_from(dir) {
+        Err(rustix::io::Errno::ACCESS) => {}
+        other => return Ok(other?),
+    }
+    rx::fchmod(dir, Mode::RWXU)?;
+    Ok(rx::Dir::read_from(dir)?)
 }
 
 fn unlink(dir: &OwnedFd, name: &CStr, how: rx::AtFlags) -> Result<()> {

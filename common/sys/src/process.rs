@@ -253,3 +253,24 @@ pub fn clone_into(namespaces: &[String], cgroup: Option<BorrowedFd>) -> Result<S
     // SAFETY: the tools have one thread at every call of this function.
     unsafe { clone3(flags, cgroup) }
 }
+
+/// The program that `command` starts gets SIGTERM when the thread that starts it ends, however that
+/// ends (PR_SET_PDEATHSIG).
+pub fn ends_with_us(command: &mut std::process::Command) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt;
+    let parent = std::process::id();
+    let set = move || {
+        // SAFETY: takes no pointers.
+        let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0) };
+        // SAFETY: cannot fail.
+        let now = unsafe { libc::getppid() };
+        match done {
+            0 if now.cast_unsigned() == parent => Ok(()),
+            // It ended before.
+            0 => Err(std::io::Error::from_raw_os_error(libc::ESRCH)),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: between fork and exec it makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(set) }
+}

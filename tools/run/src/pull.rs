@@ -48,11 +48,10 @@ pub(crate) fn begin(when: When, image: &str, host: &Host) -> Result<Option<Fetch
         return Ok(None);
     }
     let tool = cli::sibling("pull");
-    let mut child = Command::new(&tool)
-        .arg("--")
-        .arg(image)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+    let mut command = Command::new(&tool);
+    command.arg("--").arg(image).stdin(Stdio::null()).stdout(Stdio::piped());
+    // A signal that ends this program ends it as well.
+    let mut child = sys::process::ends_with_us(&mut command)
         .spawn()
         .with_context(|| format!("run {}", tool.display()))?;
     let output = BufReader::new(child.stdout.take().context("read from stave-pull")?);

@@ -73,6 +73,9 @@ fn layers(image: &Image, doc: &mut Doc, store: &Store, stop: Stop) -> Result<()>
 
 /// One plain tree, which is the root itself: nothing is to be mounted.
 fn plain(image: &Image, dir: &Path, doc: &mut Doc, store: &Store, stop: Stop) -> Result<()> {
+    // A document is text: what it cannot name is not begun.
+    let path = std::path::absolute(dir).with_context(|| format!("open {}", dir.display()))?;
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
     {
         let work = store.work()?;
         work.hold(&image.descriptor.digest)?;
