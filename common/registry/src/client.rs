@@ -128,15 +128,7 @@ impl End {
             else {
                 return Ok(response);
             };
-            let next = joined(&url, location)?;
-            if secure(&url) && !secure(&next) {
-                return Err(Fault::never(
-                    &self.host,
-                    format!("it redirects to {} without TLS", origin(&next)?),
-                )
-                .into());
-            }
-            url = next;
+            url = joined(&url, location)?;
         }
         Err(Fault::never(&self.host, "it redirects without end").into())
     }

@@ -235,8 +235,18 @@ pub(crate) fn secure(url: &str) -> bool {
     url.get(..8).is_some_and(|s| s.eq_ignore_ascii_case("https://"))
 }
 
-/// Where a Location leads that an address answered with.
+/// Where a Location leads that an address answered with. From TLS it leads to TLS only: neither what
+/// is read nor what is sent goes on in the open.
 pub(crate) fn joined(base: &str, location: &str) -> Result<String> {
+    let next = resolved(base, location)?;
+    if secure(base) && !secure(&next) {
+        let text = format!("it leads to {} without TLS", origin(&next)?);
+        return Err(Fault::never(&origin(base)?, text).into());
+    }
+    Ok(next)
+}
+
+fn resolved(base: &str, location: &str) -> Result<String> {
     if location.contains("://") {
         origin(location)?;
         return Ok(location.to_owned());
@@ -346,6 +356,9 @@ mod tests {
         ] {
             assert_eq!(joined(base, location).unwrap(), is);
         }
+        let open = joined(base, "http://h:5000/v2/x").unwrap_err().to_string();
+        assert_eq!(open, "h:5000: it leads to h:5000 without TLS");
+        assert!(joined("http://h/", "http://other/").is_ok());
         assert!(joined(base, "ftp://x/").is_err() && origin("http://u:p@h/").is_err());
         assert_eq!(origin("HTTP://H:1/x").unwrap(), "h:1");
         assert!(secure("HTTPS://h") && !secure("http://h"));
