@@ -60,10 +60,13 @@ fn look_up(dirs: &[PathBuf], text: &str) -> Result<Ids> {
         .lines()
         .map(|l| l.split(':').collect::<Vec<_>>())
         .find(|f| f.len() > 3 && (f[0] == user || f[2] == user));
+    let numbers = |f: &Vec<&str>| Some((f[2].parse().ok()?, f[3].parse().ok()?));
     let (name, uid, gid) = match (&entry, user.parse::<u32>()) {
-        (Some(f), _) => match (f[2].parse(), f[3].parse()) {
-            (Ok(u), Ok(g)) => (Some(f[0]), u, g),
-            _ => bail!("the container's /etc/passwd has no numbers for {user}"),
+        (Some(f), number) => match (numbers(f), number) {
+            (Some((u, g)), _) => (Some(f[0]), u, g),
+            // A line that is broken says nothing of a number, which needs none.
+            (None, Ok(uid)) => (None, uid, 0),
+            (None, Err(_)) => bail!("the container's /etc/passwd has no numbers for {user}"),
         },
         (None, Ok(uid)) => (None, uid, 0),
         (None, Err(_)) => bail!("no user {user} in the container's /etc/passwd"),
@@ -112,6 +115,9 @@ mod tests {
         assert_eq!(ids("web:adm"), Ok((33, 4, vec![4])));
         assert_eq!(ids("1000"), Ok((1000, 0, vec![0])));
         assert_eq!(ids("1000:2000"), Ok((1000, 2000, vec![2000])));
+        std::fs::write(dir.join("etc/passwd"), "web:x:33:34::/srv:\nroot:x:0:\n").unwrap();
+        assert_eq!(ids("0"), Ok((0, 0, vec![0])));
+        assert!(ids("root").unwrap_err().contains("no numbers for root"));
         assert!(ids("nobody").unwrap_err().contains("no user nobody"));
         assert!(ids("web:none").unwrap_err().contains("no group none"));
         assert_eq!((home(&dirs, 33), home(&dirs, 7)), ("/srv".into(), "/".into()));

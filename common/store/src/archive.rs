@@ -245,7 +245,11 @@ impl<R: BufRead> Archive<R> {
         }
         let mut header = Header::new_old();
         let block = header.as_mut_bytes();
-        self.input.read_exact(block)?;
+        self.input.read_exact(block).map_err(|e| match e.kind() {
+            // Without words of the buffer.
+            io::ErrorKind::UnexpectedEof => io::ErrorKind::UnexpectedEof.into(),
+            _ => e,
+        })?;
         if block.iter().all(|b| *b == 0) {
             self.ended = true;
             return Ok(None);

@@ -36,6 +36,11 @@ impl<W: Write> Archiver<W> {
         Archiver { out }
     }
 
+    /// Where it goes.
+    pub fn out(&self) -> &W {
+        &self.out
+    }
+
     /// The headers of an entry; data follow for a regular file alone.
     pub fn head(&mut self, head: &Head) -> io::Result<()> {
         let meta = &head.meta;
@@ -200,6 +205,7 @@ mod tests {
             mtime: (-2, 250_000_000),
             links: 1,
             inode: 9,
+            disk: 0,
             device: (0, 0),
         }
     }

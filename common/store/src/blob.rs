@@ -4,6 +4,7 @@ use crate::{Digest, Hasher, Store};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A blob that has no name yet. Dropping it removes the file.
@@ -46,6 +47,26 @@ pub(crate) fn replace(path: &Path, lease: &str, bytes: &[u8]) -> io::Result<()> 
     }
     written?;
     sync_parent(path)
+}
+
+/// Whether there is no room left, on the disk or in a quota.
+pub(crate) fn is_full(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Writes JSON that is no longer than what is there into the same blocks, with blanks behind it: it
+/// takes no room. One write, which no other end of this process cuts; only a machine that fails in
+/// this moment may leave a part.
+pub(crate) fn shorten(path: &Path, json: &[u8]) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    let room = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if json.len() > room {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let mut text = json.to_vec();
+    text.resize(room, b' ');
+    file.write_all_at(&text, 0)?;
+    file.sync_all()
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! index.json: which images there are, and what they are called.
 
-use crate::{Descriptor, Digest, Index, REF_NAME, Store, blob, manifest, normal};
+use crate::{Descriptor, Digest, Index, REF_NAME, Reference, Store, blob, manifest, normal};
 use anyhow::{Context, Result};
 use serde_json::{Map, json};
 use std::fs::File;
@@ -35,8 +35,13 @@ impl Store {
         let mut index = self.index()?;
         let result = change(&mut index)?;
         let text = serde_json::to_vec(&index).context("write index.json")?;
-        blob::replace(&self.index_path(), &self.lease(), &text)
-            .with_context(|| format!("write {}", self.index_path().display()))?;
+        let path = self.index_path();
+        match blob::replace(&path, &self.lease(), &text) {
+            // Or nothing could be taken out of the list to make room.
+            Err(e) if blob::is_full(&e) => blob::shorten(&path, &text).map_err(|_| e),
+            other => other,
+        }
+        .with_context(|| format!("write {}", path.display()))?;
         Ok(result)
     }
 
@@ -75,6 +80,18 @@ impl Index {
     pub fn remove_name(&mut self, name: &str) -> Option<Descriptor> {
         let at = self.manifests.iter().position(|d| d.ref_name().map(shown).as_deref() == Some(name))?;
         Some(self.manifests.remove(at))
+    }
+
+    /// Takes the names away that an image has in a repository (as [`Reference::short`] has it);
+    /// whether there were any.
+    pub fn remove_from(&mut self, repository: &str, digest: &Digest) -> bool {
+        let before = self.manifests.len();
+        let of = |d: &Descriptor| {
+            let reference = d.ref_name().and_then(|n| Reference::parse(n).ok());
+            d.digest == *digest && reference.is_some_and(|r| r.short() == repository)
+        };
+        self.manifests.retain(|d| !of(d));
+        self.manifests.len() < before
     }
 
     /// Takes an image away with all its names.

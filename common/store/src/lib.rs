@@ -48,7 +48,7 @@ pub use layer::Plan;
 pub use manifest::{CONFIG, LAYER, LAYER_GZIP, LAYER_ZSTD, MANIFEST, REF_NAME};
 pub use manifest::{Config, Descriptor, Execution, History, Index, Manifest, RootFs};
 pub use name::{nearest, normal};
-pub use pack::{About, How, Layer, archive};
+pub use pack::{About, How, Layer, archive, flat};
 pub use part::{Follow, Part, Wrong};
 pub use platform::Platform;
 pub use reference::Reference;

@@ -5,7 +5,7 @@ use crate::archiver::{Archiver, Head};
 use crate::compressor::{Compressor, Packing};
 use crate::digest::Hasher;
 use crate::manifest::{self, CONFIG, MANIFEST};
-use crate::written::{Item, Overlay, Seen, shown, walk};
+use crate::written::{Item, Overlay, Seen, merged, shown, walk};
 use crate::{Descriptor, Digest, Image, Store, Temp, changes};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::walk::{Kind, Meta};
 
 /// How a layer is written.
@@ -50,25 +50,71 @@ pub struct About<'a> {
 
 /// Writes what changed as an archive of a layer; gives the output back, and the number of entries.
 pub fn archive<W: Write>(overlays: &[Overlay], epoch: Option<i64>, out: W) -> Result<(W, u64)> {
-    let mut packer = Packer { tar: Archiver::new(out), links: HashMap::new(), epoch, entries: 0 };
+    let mut packer = Packer::new(out, epoch);
     for overlay in overlays {
         let at = overlay.at.strip_prefix("/").unwrap_or(&overlay.at);
         packer.links.clear();
-        walk(overlay, false, &mut |seen| packer.put(at, seen))?;
+        let walked = walk(overlay, false, &mut |seen| packer.put(at, seen));
+        walked.map_err(|e| packer.told(e))?;
     }
-    let entries = packer.entries;
-    Ok((packer.tar.finish().context("write the archive")?, entries))
+    packer.finish()
+}
+
+/// Writes one tree out of layers, lowest first, as an archive, with nothing of overlayfs in it.
+/// Nothing is mounted for that.
+pub fn flat<W: Write>(layers: &[PathBuf], out: W) -> Result<W> {
+    let mut packer = Packer::new(out, None);
+    let walked = merged(layers, &mut |seen| packer.put(Path::new(""), seen));
+    walked.map_err(|e| packer.told(e))?;
+    packer.finish().map(|(out, _)| out)
+}
+
+/// Where the archive goes; it remembers that it could not.
+struct Sink<W> {
+    out: W,
+    broken: bool,
+}
+
+impl<W: Write> Write for Sink<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let done = self.out.write(buf);
+        self.broken |= done.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::Interrupted);
+        done
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 struct Packer<W> {
-    tar: Archiver<W>,
-    /// The first name of each file that has several.
-    links: HashMap<u64, Vec<u8>>,
+    tar: Archiver<Sink<W>>,
+    /// The first name of each file that has several, by file system and inode.
+    links: HashMap<(u64, u64), Vec<u8>>,
     epoch: Option<i64>,
     entries: u64,
 }
 
 impl<W: Write> Packer<W> {
+    fn new(out: W, epoch: Option<i64>) -> Packer<W> {
+        let tar = Archiver::new(Sink { out, broken: false });
+        Packer { tar, links: HashMap::new(), epoch, entries: 0 }
+    }
+
+    fn finish(self) -> Result<(W, u64)> {
+        let sink = self.tar.finish().context("write the archive")?;
+        Ok((sink.out, self.entries))
+    }
+
+    /// A full disk is no fault of the file that was being read.
+    fn told(&self, error: anyhow::Error) -> anyhow::Error {
+        if !self.tar.out().broken {
+            return error;
+        }
+        let cause = error.downcast::<io::Error>().map_or_else(|e| e, anyhow::Error::new);
+        cause.context("write the archive")
+    }
+
     fn put(&mut self, at: &Path, seen: Seen) -> Result<()> {
         match seen {
             Seen::There(item) => self.item(at, item),
@@ -98,8 +144,8 @@ impl<W: Write> Packer<W> {
             Kind::Socket => return Ok(()),
             Kind::Dir if name.is_empty() => name = b"./".to_vec(),
             Kind::Dir => name.push(b'/'),
-            _ if meta.links > 1 => match self.links.get(&meta.inode) {
-                None => drop(self.links.insert(meta.inode, name.clone())),
+            _ if meta.links > 1 => match self.links.get(&(meta.disk, meta.inode)) {
+                None => drop(self.links.insert((meta.disk, meta.inode), name.clone())),
                 Some(first) => {
                     let first = first.clone();
                     return self.head(&name, meta, &first, true, &[]);
@@ -111,7 +157,7 @@ impl<W: Write> Packer<W> {
             Kind::File => {
                 let mut file = sys::walk::open_file(item.dir, item.name)?;
                 let now = sys::walk::meta_fd(&file)?;
-                if (now.kind, now.inode) != (Kind::File, meta.inode) {
+                if (now.kind, now.disk, now.inode) != (Kind::File, meta.disk, meta.inode) {
                     bail!("it changed meanwhile: it is another file");
                 }
                 // What comes after this many bytes, in a log that grows, is later.
@@ -152,6 +198,7 @@ impl<W: Write> Packer<W> {
             mtime: (0, 0),
             links: 1,
             inode: 0,
+            disk: 0,
             device: (0, 0),
         };
         self.head(path.as_os_str().as_bytes(), meta, b"", false, &[])

@@ -103,6 +103,60 @@ pub(crate) fn walk(overlay: &Overlay, hidden: bool, see: &mut See) -> Result<()>
     Ok(())
 }
 
+/// Goes over all that is there in layers, lowest first, that are one tree.
+pub(crate) fn merged(layers: &[PathBuf], see: &mut See) -> Result<()> {
+    walk::many_files();
+    let mut dirs = Vec::new();
+    for layer in layers.iter().rev() {
+        let dir = walk::root(layer).with_context(|| format!("open {}", layer.display()))?;
+        let opaque = sys::extract::is_opaque_at(&dir);
+        dirs.push(dir);
+        if opaque {
+            break;
+        }
+    }
+    let Some(top) = dirs.first() else { return Ok(()) };
+    let meta = walk::meta_fd(top).context("stat the root")?;
+    let name = OsStr::new(".");
+    whole(
+        &Item { path: Path::new(""), dir: top, name, meta, xattrs: &whole_xattrs(top, name)?, before: false },
+        &dirs,
+        see,
+    )
+}
+
+/// One thing, and all that is in it: `dirs` are the directories that merge there.
+fn whole(item: &Item, dirs: &[OwnedFd], see: &mut See) -> Result<()> {
+    see(Seen::There(item))?;
+    let mut names = Vec::new();
+    for dir in dirs {
+        names.extend(walk::names(dir).with_context(|| format!("read {}", shown(item.path)))?);
+    }
+    names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+    names.dedup();
+    for name in names {
+        let path = &item.path.join(&name);
+        let look = || format!("look at {}", shown(path));
+        let below = Below::look(dirs, &name).with_context(look)?;
+        let Some((n, meta)) = below.found else { continue };
+        let xattrs = &whole_xattrs(&dirs[n], &name).with_context(look)?;
+        whole(&Item { path, dir: &dirs[n], name: &name, meta, xattrs, before: false }, &below.dirs, see)?;
+    }
+    Ok(())
+}
+
+/// Those that are an archive's, of what lies here and nowhere else.
+fn whole_xattrs(dir: &OwnedFd, name: &OsStr) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let all = walk::xattrs(dir, name)?;
+    for (key, _) in &all {
+        let mark = key.strip_prefix(b"trusted.overlay.").or(key.strip_prefix(b"user.overlay."));
+        if matches!(mark, Some(b"redirect" | b"metacopy" | b"whiteout")) {
+            bail!("{}: what it holds lies elsewhere", String::from_utf8_lossy(key));
+        }
+    }
+    Ok(kept(all))
+}
+
 /// Without root an overlay keeps its marks under `user.`; whose it is shows in its bundle's owner.
 fn user_marks(upper: &Path) -> Result<bool> {
     let bundle = upper.parent().unwrap_or(upper);

@@ -214,6 +214,13 @@ impl Signals {
         Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
+    /// As [`Signals::take`], without those that whoever started this process has it ignore
+    /// (nohup(1), a job in a shell's background).
+    pub fn take_heeded(numbers: &[i32]) -> Result<Signals> {
+        let heeded = numbers.iter().copied().filter(|n| !crate::process::is_ignored(*n));
+        Signals::take(&heeded.collect::<Vec<_>>())
+    }
+
     /// Lets them through again; one that waits acts at once.
     pub fn give_back(self, numbers: &[i32]) -> Result<()> {
         use nix::sys::signal::{SigSet, Signal};

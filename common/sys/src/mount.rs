@@ -185,11 +185,6 @@ impl Overlay<'_> {
         Ok(rx::move_mount(&mnt, "", rustix::fs::CWD, at, empty_path)?)
     }
 
-    /// Mounts it at no place (Linux 6.5): it is seen through the handle alone, and goes with it.
-    pub fn tree(&self) -> Result<Tree> {
-        self.detached().map(Tree)
-    }
-
     fn detached(&self) -> Result<OwnedFd> {
         let fs = rx::fsopen("overlay", rx::FsOpenFlags::FSOPEN_CLOEXEC)?;
         for dir in self.lower {
@@ -208,16 +203,6 @@ impl Overlay<'_> {
         rx::fsconfig_create(&fs)?;
         let none = rx::MountAttrFlags::empty();
         Ok(rx::fsmount(&fs, rx::FsMountFlags::FSMOUNT_CLOEXEC, none)?)
-    }
-}
-
-/// A mount that stands nowhere.
-pub struct Tree(OwnedFd);
-
-impl Tree {
-    /// Where this thread finds its root; it is a directory also for whoever follows no link.
-    pub fn path(&self) -> PathBuf {
-        crate::inroot::fd_path(&self.0).join(".")
     }
 }
 

@@ -159,6 +159,18 @@ pub fn exit_of(pidfd: impl AsFd) -> Option<Exit> {
     })
 }
 
+/// Whether whoever started this process has it ignore a signal (nohup(1), a job in a shell's
+/// background), sigaction(2).
+pub fn is_ignored(number: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: nothing changes; the kernel fills the struct, of which all zeros are a valid value.
+    let action = unsafe {
+        libc::sigaction(number, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
 /// pidfd_open(2).
 pub fn pidfd(pid: i32) -> Result<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno(libc::ESRCH))?;

@@ -25,8 +25,10 @@ pub struct Meta {
     pub mtime: (i64, u32),
     /// How many names it has.
     pub links: u64,
-    /// With one file system given, which file it is.
+    /// Which file it is, on its file system.
     pub inode: u64,
+    /// Which file system that is.
+    pub disk: u64,
     /// Major and minor number of a device.
     pub device: (u32, u32),
 }
@@ -70,6 +72,7 @@ impl Meta {
             mtime: (s.st_mtime, s.st_mtime_nsec as u32),
             links: s.st_nlink as u64,
             inode: s.st_ino,
+            disk: s.st_dev as u64,
             device: if special { (rx::major(s.st_rdev), rx::minor(s.st_rdev)) } else { (0, 0) },
         }
     }

@@ -7,7 +7,6 @@ use cli::Host;
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use store::Overlay;
 
 /// Write a container's root file system as one tar
 #[derive(Parser, Debug)]
@@ -35,47 +34,30 @@ pub fn run(words: &Words) -> Result<u8> {
     if layers.iter().any(|l| l == Path::new("/")) {
         bail!("the root of {} is this machine's: stave pack --changes writes what changed", words.container);
     }
-    let seen =
-        see(&host.roots.bundle(&id), &layers).with_context(|| format!("export {}", words.container))?;
+    let bundle = host.roots.bundle(&id);
+    let mounted = mounted(&bundle)?;
     cli::archive::write(place, host.umask, |file| {
-        let whole = Overlay { at: "/".into(), upper: seen.path(), lower: Vec::new(), targets: Vec::new() };
         let out = BufWriter::with_capacity(256 << 10, file);
-        let (mut out, _) = store::archive(&[whole], None, out)?;
+        let written = store::flat(&mounted.map_or_else(|| tree(&bundle, layers), |root| vec![root]), out);
+        let mut out = written.with_context(|| format!("export {}", words.container))?;
         out.flush().context("write the archive")
     })?;
     Ok(0)
 }
 
-/// The layers as one tree.
-enum Seen {
-    /// Mounted already.
-    There(PathBuf),
-    /// Mounted for this process alone, at no place: it goes with the handle.
-    Own(sys::mount::Tree),
-}
-
-impl Seen {
-    fn path(&self) -> PathBuf {
-        match self {
-            Seen::There(path) => path.clone(),
-            Seen::Own(tree) => tree.path(),
-        }
-    }
-}
-
-fn see(bundle: &Path, layers: &[PathBuf]) -> Result<Seen> {
+/// Where the kernel shows it as one tree.
+fn mounted(bundle: &Path) -> Result<Option<PathBuf>> {
     let rootfs = bundle.join("rootfs");
-    if sys::mount::is_mount(&rootfs).context("stat its rootfs")? == Some(sys::mount::OVERLAY) {
-        return Ok(Seen::There(rootfs));
-    }
+    let kind = sys::mount::is_mount(&rootfs).context("stat its rootfs")?;
+    Ok((kind == Some(sys::mount::OVERLAY)).then_some(rootfs))
+}
+
+/// What is one tree, lowest first.
+fn tree(bundle: &Path, mut layers: Vec<PathBuf>) -> Vec<PathBuf> {
     let upper = bundle.join("upper");
-    let mut lower: Vec<PathBuf> = layers.iter().rev().cloned().collect();
     // Before the first mount the upper directory has not the root's owner and mode yet.
     if fs::read_dir(&upper).is_ok_and(|mut entries| entries.next().is_some()) {
-        lower.insert(0, upper);
+        layers.push(upper);
     }
-    // An overlay that nobody writes to wants two at the least; this one is empty.
-    lower.push(rootfs);
-    let overlay = sys::mount::Overlay { lower: &lower, upper: None, volatile: false };
-    Ok(Seen::Own(overlay.tree().context("mount its layers")?))
+    layers
 }

@@ -41,11 +41,14 @@ fn gone(e: sys::Errno) -> Result<u64, sys::Errno> {
     if e == sys::Errno(sys::ENOENT) { Ok(0) } else { Err(e) }
 }
 
-/// What is beside the store: containers, names, volumes.
-fn beside(host: &Host, usage: &mut Usage) -> Result<Vec<Line>> {
+/// What is beside the store: containers, names, volumes. With `only`, the one at that path.
+pub(crate) fn beside(host: &Host, only: Option<&Path>, usage: &mut Usage) -> Result<Vec<Line>> {
     let root = &host.roots.root;
     let mut lines = Vec::new();
     let mut put = |path: PathBuf, kind, whole: bool, by: Vec<String>| -> Result<()> {
+        if only.is_some_and(|o| o != path) {
+            return Ok(());
+        }
         let bytes = if whole { usage.tree(&path) } else { usage.alone(&path) };
         let bytes = bytes.or_else(gone).with_context(|| format!("measure {}", path.display()))?;
         lines.push(Line { path, kind, is_dir: true, bytes, kept_by: vec![by] });
@@ -93,7 +96,7 @@ pub(crate) fn show(store: &Store, host: &Host, as_json: bool) -> Result<()> {
     drop(alone);
     let mut usage = Usage::default();
     let mut lines = measure(items, &mut usage)?;
-    lines.extend(beside(host, &mut usage)?);
+    lines.extend(beside(host, None, &mut usage)?);
     lines.sort_by(|a, b| a.path.cmp(&b.path));
     let mut out = String::new();
     let (mut kept, mut garbage) = ((0, 0), (0, 0));

@@ -1,8 +1,8 @@
 //! What nobody uses goes. Nobody adds or unpacks meanwhile: the store is held alone.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cli::Host;
-use store::{Digest, Store, User};
+use store::{Digest, Reference, Store, User};
 
 /// Takes names away, and then what is left without one.
 pub(crate) fn remove(store: &Store, host: &Host, words: &[String]) -> Result<u8> {
@@ -25,9 +25,16 @@ pub(crate) fn remove(store: &Store, host: &Host, words: &[String]) -> Result<u8>
 fn forget(store: &Store, word: &str) -> Result<()> {
     let found = store.find(word)?;
     store.change(|index| {
-        match found.name.as_ref().filter(|_| !found.by_digest) {
-            Some(name) => drop(index.remove_name(name)),
-            None => index.remove_digest(&found.descriptor.digest),
+        let name = found.name.as_ref().filter(|_| !found.by_digest);
+        match (name, Reference::parse(word).ok().filter(|r| r.digest.is_some())) {
+            (Some(name), _) => drop(index.remove_name(name)),
+            // A repository and a digest: what other repositories call it is not meant.
+            (None, Some(reference)) => {
+                if !index.remove_from(&reference.short(), &found.descriptor.digest) {
+                    bail!("no image {word}");
+                }
+            }
+            (None, None) => index.remove_digest(&found.descriptor.digest),
         }
         Ok(())
     })

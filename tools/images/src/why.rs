@@ -4,6 +4,7 @@ use crate::account;
 use anyhow::{Result, bail};
 use cli::Host;
 use std::fmt::Write;
+use std::path::Path;
 use store::{Item, Kind, Store};
 use sys::usage::Usage;
 
@@ -12,8 +13,17 @@ pub(crate) fn print(store: &Store, host: &Host, word: &str, as_json: bool) -> Re
     let alone = store.alone()?;
     let items = store.account(&crate::collect::users(host)?)?;
     drop(alone);
-    let found = find(store, items, word)?;
-    let lines = account::measure(found, &mut Usage::default())?;
+    let path = Path::new(word);
+    let mut usage = Usage::default();
+    let lines = if path.is_absolute() && items.iter().all(|i| i.path != path) {
+        let beside = account::beside(host, Some(path), &mut usage)?;
+        if beside.is_empty() {
+            bail!("{word} is nothing that gc accounts for");
+        }
+        beside
+    } else {
+        account::measure(find(store, items, word)?, &mut usage)?
+    };
     let mut out = String::new();
     let mut status = 0;
     for line in &lines {
@@ -47,7 +57,7 @@ fn find(store: &Store, items: Vec<Item>, word: &str) -> Result<Vec<Item>> {
         let wanted = matches!(item.kind, Kind::Blob | Kind::Layer | Kind::Partial);
         wanted && digits && name.trim_start_matches('.').starts_with(hex)
     };
-    let is_path = |item: &Item| std::path::Path::new(word).is_absolute() && item.path == *word;
+    let is_path = |item: &Item| Path::new(word).is_absolute() && item.path == *word;
     let found: Vec<Item> = items.iter().filter(|i| named(i) || is_path(i)).cloned().collect();
     if !found.is_empty() {
         let stem = |i: &Item| {

@@ -111,7 +111,7 @@ const SIGNALS: [i32; 3] = [1, 2, 15];
 /// SIGHUP, SIGINT and SIGTERM end the work early, so that it can take away what it made; the status
 /// is then 128+n, as if the signal had ended the process.
 fn until_signal(work: impl FnOnce(Stop) -> Result<()>) -> Result<()> {
-    let signals = Signals::take(&SIGNALS).context("take signals")?;
+    let signals = Signals::take_heeded(&SIGNALS).context("take signals")?;
     let signals = Mutex::new((signals, None));
     let came = || {
         let mut held = signals.lock().unwrap_or_else(PoisonError::into_inner);

@@ -49,8 +49,8 @@ impl Kind {
 fn foreign(head: &[u8]) -> Result<()> {
     match head {
         [b'P', b'K', 3, 4, ..] => bail!("it is a zip archive, and no tar"),
-        [b'B', b'Z', b'h', ..] => bail!("it is compressed by bzip2: bzip2 -dc FILE | stave load"),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => bail!("it is compressed by xz: xz -dc FILE | stave load"),
+        [b'B', b'Z', b'h', ..] => bail!("it is compressed by bzip2: pipe it in, through bzip2 -dc"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => bail!("it is compressed by xz: pipe it in, through xz -dc"),
         _ => Ok(()),
     }
 }
