@@ -85,6 +85,14 @@ helper 'exit 3'
 PATH=$T/bin:$PATH pull_fails 'a helper that fails in silence' 'docker-credential-odd get: exit status: 3$' "$ref"
 rm "$HOME/.docker/config.json"
 
+# Proxies: each for its own, and none that is wrong is passed over.
+echo '{"plain.test": {"plain-http": true}}' >plain.json
+STAVE_REGISTRIES=$T/plain.json HTTPS_PROXY=http://127.0.0.1:1 HTTP_PROXY='http://u:se:cret@[' pull_fails 'a proxy that is none' 'HTTP_PROXY is not the address of a proxy$' plain.test/x
+ALL_PROXY=socks5://127.0.0.1:1 pull_fails 'nor a kind that is not known' 'ALL_PROXY is a SOCKS proxy' tls.test/x
+STAVE_REGISTRIES=$T/plain.json HTTPS_PROXY=http://127.0.0.1:1 HTTP_PROXY='' pull_fails 'the proxy for https is not for http' 'no such host' plain.test/x
+HTTPS_PROXY=http://127.0.0.1:1 pull_fails 'but for https' 'refused' tls.test/x
+HTTPS_PROXY=http://127.0.0.1:1 NO_PROXY=tls.test pull_fails 'not for what NO_PROXY names' 'no such host' tls.test/x
+
 # A registry that takes pieces and keeps none of them.
 another_store
 echo | faults

@@ -16,7 +16,7 @@ use std::time::Duration;
 use ureq::http::{Request, Response, Uri};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, SendBody};
+use ureq::{Agent, Proxy, ProxyProtocol, SendBody};
 
 /// What all requests of one run share.
 #[derive(Debug)]
@@ -104,10 +104,7 @@ impl Net {
             .timeout_per_read(Some(idle))
             .timeout_per_write(Some(idle))
             .max_idle_connections_per_host(8);
-        // As Go has it: this machine is not reached through a proxy.
-        if is_loopback(&host) {
-            config = config.proxy(None);
-        }
+        config = config.proxy(proxy(url, &host)?);
         if secure(url) {
             config = config.tls_config(tls(&host, settings.ca.as_deref(), settings.insecure)?);
         }
@@ -288,6 +285,33 @@ fn speaks_tls(host: &str) -> bool {
     }
     // On 443 nobody is there: perhaps on 80.
     port != 443
+}
+
+/// As Go and curl have it: HTTPS_PROXY is for https, HTTP_PROXY for http, ALL_PROXY where there is
+/// none of its own; this machine, and what NO_PROXY names, is not reached through a proxy.
+fn proxy(url: &str, host: &str) -> Result<Option<Proxy>> {
+    if is_loopback(host) {
+        return Ok(None);
+    }
+    let env = |name: &'static str| std::env::var(name).ok().map(|value| (name, value));
+    let Some((name, value)) = proxies(secure(url)).into_iter().filter_map(env).find(|(_, v)| !v.is_empty())
+    else {
+        return Ok(None);
+    };
+    // Not shown: it may hold a password. And not left out, as if none had been wanted.
+    let Ok(proxy) = Proxy::new(&value) else { bail!("{name} is not the address of a proxy") };
+    if !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) {
+        bail!("{name} is a SOCKS proxy: only those of HTTP are known here");
+    }
+    let uri: Uri = url.parse().with_context(|| format!("address '{url}'"))?;
+    let direct = Proxy::try_from_env().is_some_and(|p| p.is_no_proxy(&uri));
+    Ok((!direct).then_some(proxy))
+}
+
+/// The variables that are looked at, in order.
+fn proxies(secure: bool) -> [&'static str; 4] {
+    let [upper, lower] = if secure { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
+    [upper, lower, "ALL_PROXY", "all_proxy"]
 }
 
 /// Certificates for a host: the system's, what the registries' file adds, and certs.d.
