@@ -15,6 +15,7 @@ mod tar;
 mod targets;
 
 pub use mutate::{mutate, repair};
+pub use place::tidy;
 pub use rng::Rng;
 
 /// What the bytes of a target are, for whoever mutates them.

@@ -5,7 +5,17 @@
 use fuzz::{Rng, TARGETS, mutate, target};
 use std::time::{Duration, Instant};
 
+/// Tidies up, even after a panic.
+struct Tidy;
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        fuzz::tidy();
+    }
+}
+
 fn main() {
+    let _tidy = Tidy;
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {

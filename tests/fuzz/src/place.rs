@@ -1,6 +1,7 @@
 //! Where targets write: a directory of their own in memory, with a store in it and, beside the
 //! store, things that nothing may ever touch.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -35,6 +36,7 @@ impl Place {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = base.join(format!("stave-fuzz-{}-{n}", std::process::id()));
         fs::create_dir(&path).unwrap();
+        MADE.with(|made| made.borrow_mut().push(path.clone()));
         let outside = path.join(OUTSIDE);
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("secret"), "nobody's business").unwrap();
@@ -86,10 +88,13 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        remove(&self.path);
-    }
+thread_local! {
+    static MADE: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Removes what this thread's targets have made. None of them can be run in it afterwards.
+pub fn tidy() {
+    MADE.with(|made| made.take().iter().for_each(|dir| remove(dir)));
 }
 
 pub(crate) fn put(store: &Store, bytes: &[u8]) -> Digest {
@@ -110,12 +115,12 @@ pub(crate) fn tree(dir: &Path) -> Tree {
     let (mut all, mut first) = (Tree::new(), BTreeMap::new());
     let mut todo = vec![dir.to_owned()];
     while let Some(path) = todo.pop() {
-        let meta = fs::symlink_metadata(&path).unwrap();
+        // Without the right to look there is nothing to say of it.
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
         let kind = meta.file_type();
         let short = path.strip_prefix(dir).unwrap().to_owned();
         let mut text = format!("{:o} {}:{}", meta.mode(), meta.uid(), meta.gid());
         if kind.is_dir() {
-            // Without the right to read it there is nothing to say of what it holds.
             if let Ok(list) = fs::read_dir(&path) {
                 todo.extend(list.map(|e| e.unwrap().path()));
                 todo.sort_by(|a, b| b.cmp(a));

@@ -5,7 +5,17 @@
 use fuzz::{Rng, mutate, target};
 use std::path::Path;
 
+/// Tidies up, even after a panic.
+struct Tidy;
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        fuzz::tidy();
+    }
+}
+
 fn bounded(name: &str) {
+    let _tidy = Tidy;
     let target = target(name).unwrap();
     let tried = |input: &[u8], what: &str| {
         if std::panic::catch_unwind(|| (target.run)(input)).is_err() {
