@@ -1,6 +1,6 @@
 #!/bin/sh
 # Unpacks each layout DIR/NAME.oci (tag latest) as one plain tree, as layers under overlayfs, and with
-# umoci, and compares the three entry by entry.
+# umoci and with GNU tar, and compares them entry by entry.
 set -eu
 images=${1:?a directory with NAME.oci in it}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,10 +15,13 @@ for layout in "$images"/*.oci; do
   umoci unpack --image "$layout:latest" "$work/umoci"
   echo "$name: umoci's, and ours"
   python3 "$here/compare.py" "$work/umoci/rootfs" "$work/flat" || bad=1
+  echo "$name: GNU tar's (whose root has the time of now), and ours"
+  python3 "$here/tar-unpack.py" "$layout" "$work/tar"
+  python3 "$here/compare.py" --skip . "$work/tar" "$work/flat" || bad=1
   echo "$name: one plain tree, and overlayfs' (whose root has a time of its own)"
   stave unpack "$name" | stave new compared - | stave mount >/dev/null
   python3 "$here/compare.py" --skip . "$work/flat" "$STAVE_ROOT/names/compared/rootfs/." || bad=1
   stave rm -f compared >/dev/null
-  rm -rf "$work/flat" "$work/umoci"
+  rm -rf "$work/flat" "$work/umoci" "$work/tar"
 done
 exit $bad

@@ -51,6 +51,10 @@ printf '\377\376\000' >g
 bad 'no text' 'manifest|JSON|UTF|expected' <g
 edited '.mediaType = "application/vnd.foo.thing+json"' >g
 bad 'an unknown type' 'application/vnd.foo.thing' application/vnd.foo.thing+json <g
+edited '.config.mediaType = "application/vnd.cncf.helm.config.v1+json"' >g
+bad 'a chart' 'artifact of type application/vnd.cncf.helm' <g
+edited '.artifactType = "application/vnd.example.sbom" | .config = {mediaType: "application/vnd.oci.empty.v1+json", digest: "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", size: 2}' >g
+bad 'an artifact' 'artifact of type application/vnd.example.sbom' <g
 printf '{"schemaVersion":1,"name":"bb","tag":"x","architecture":"amd64","fsLayers":[],"history":[]}' >g
 bad "docker's schema 1" 'schema ?1|v1' application/vnd.docker.distribution.manifest.v1+prettyjws <g
 edited '.layers[0].mediaType = "application/vnd.foo.layer"' >g

@@ -2,7 +2,7 @@
 # images cp: from registry to registry, without a store.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-need docker-registry skopeo jq curl openssl python3
+need docker-registry skopeo jq curl openssl python3 htpasswd
 # shellcheck source=tests/registry/lib.sh
 . "$here/../registry/lib.sh"
 
@@ -72,3 +72,19 @@ declines 'no such platform' 's390x' stave images cp --platform linux/s390x "$ps/
 declines 'one word' '' stave images cp "$ps/bb:x"
 declines 'a name that is none' '' stave images cp "$ps/bb:x" "$pd/BB"
 is 'still without a store' "$(find "$STAVE_ROOT" -type f)" ''
+
+# Each registry its own credentials.
+htpasswd -Bbn joe one >users.one 2>/dev/null
+htpasswd -Bbn ann two >users.two 2>/dev/null
+registry one "auth: {htpasswd: {realm: r, path: $T/users.one}}"
+one=$at
+registry two "auth: {htpasswd: {realm: r, path: $T/users.two}}"
+two=$at
+copy oci:lay:x "docker://$one/bb:x" --preserve-digests --dest-creds joe:one
+refuses 'without credentials' 1 "^stave-push: .*$one.*stave login $one" stave images cp "$one/bb:x" "$two/bb:x"
+printf one | stave login -u joe --password-stdin "$one" >/dev/null 2>&1
+refuses 'with those of one of them' 1 "^stave-push: .*$two.*stave login $two" stave images cp "$one/bb:x" "$two/bb:x"
+printf two | stave login -u ann --password-stdin "$two" >/dev/null 2>&1
+try stave images cp "$one/bb:x" "$two/bb:x"
+is 'with both' "$status $err $out" "0  $two/bb@$x"
+is 'it is there' "$(skopeo inspect --tls-verify=false --creds ann:two "docker://$two/bb:x" | jq -r .Digest)" "$x"
