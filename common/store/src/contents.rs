@@ -133,9 +133,17 @@ fn walk(
     if sys::extract::is_opaque(dir) {
         names.push((at.clone(), Name::Opaque));
     }
-    for entry in fs::read_dir(dir)? {
+    let entries = match fs::read_dir(dir) {
+        // An image may have directories that keep an ordinary user out.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
         let entry = entry?;
-        let meta = entry.metadata()?;
+        let meta = match entry.metadata() {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => continue,
+            other => other?,
+        };
         let length = at.len();
         if length > 0 {
             at.push(b'/');
