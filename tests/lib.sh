@@ -125,7 +125,7 @@ soon() {
 # at COMMAND...: runs it at a terminal, led by the lines of stdin (terminal.py says which); what it
 # prints goes to the file `typed`, $out tells how it ended: `exit 0, cooked`.
 at() {
-  try python3 "$here/terminal.py" typed "$@"
+  try env TERM=xterm python3 "$here/terminal.py" typed "$@"
 }
 
 # id_of NAME
