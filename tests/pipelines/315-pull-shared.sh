@@ -103,7 +103,8 @@ another_store
 echo "1 GET $top hold 300000 $T/never" | faults
 stave pull "$ref" >/dev/null 2>&1 &
 pid=$!
-soon grep -q "$top" "$P/log"
+fetching() { [ "$(asked "GET .*$top")" -gt 0 ]; }
+soon fetching
 kill -TERM "$pid"
 wait "$pid" && status=0 || status=$?
 is 'SIGTERM' "$status $(names)" '143 '
