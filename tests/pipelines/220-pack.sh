@@ -24,7 +24,7 @@ stave unpack busybox >doc
 is 'unpack | pack is the document as it was' "$(stave pack <doc)" "$(cat doc)"
 is 'an image that is not unpacked, too' "$(stave unpack busybox | jq -c 'del(.stave.layers)' | stave pack | digest)" "$busybox_digest"
 mkdir volume && echo v >file
-stave run --name idle -v ./volume:/data/deep/er -v ./file:/etc/given -w /work/dir busybox sh -c 'echo x >/data/deep/er/in-the-volume'
+stave run --name idle -v ./volume:/data/deep/er -v ./file:/etc/given -w /srv/dir busybox sh -c 'echo x >/data/deep/er/in-the-volume'
 like 'the runtime made places to mount on' "$(find "$STAVE_ROOT/c/$(id_of idle)/upper" -path '*/data/deep/er')" er
 is 'a container that wrote nothing has the same digest' "$(stave pack idle | digest)" "$busybox_digest"
 is 'also with a message, which is of nothing' "$(stave pack -m why idle | digest)" "$busybox_digest"

@@ -9,22 +9,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use store::{Descriptor, Part, Store, Work, Wrong};
+use store::{Descriptor, Part, Stopped, Store, Work, Wrong};
 
 /// What is read at once.
 const PIECE: usize = 256 << 10;
-
-/// Others have failed: this one is given up, and what it has stays for the next time.
-#[derive(Debug)]
-pub(crate) struct Stopped;
-
-impl std::fmt::Display for Stopped {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("stopped")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 /// Opens the blob from a byte on.
 type Open<'a> = dyn Fn(u64) -> Result<Opened> + 'a;

@@ -2,7 +2,6 @@
 //! several at a time and the lowest first, because whoever unpacks begins with that.
 
 use crate::client::{Access, Client, Fetched};
-use crate::fetch::Stopped;
 use crate::net::Net;
 use crate::progress::Event;
 use anyhow::{Context, Result, bail};
@@ -10,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use store::{Config, Descriptor, Digest, Index, Manifest, Platform, Reference, Store, Work};
+use store::{Config, Descriptor, Digest, Index, Manifest, Platform, Reference, Stopped, Store, Work};
 
 /// An image on its way.
 #[derive(Debug)]

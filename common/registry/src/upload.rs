@@ -4,13 +4,12 @@
 use crate::auth::percent;
 use crate::client::Client;
 use crate::fault::Fault;
-use crate::fetch::Stopped;
 use crate::net::{Body, Call, TRIES, Tries, joined};
 use crate::progress::{Event, Progress};
 use anyhow::{Context, Result};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::Descriptor;
+use store::{Descriptor, Stopped};
 use ureq::http::Response;
 
 /// Where blobs come from.

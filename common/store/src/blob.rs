@@ -1,6 +1,7 @@
 //! Blobs: written beside their final place under a name of their own, verified, synced, renamed.
 
-use crate::{Digest, Hasher, Store};
+use crate::digest::Hashing;
+use crate::{Digest, Store};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -89,8 +90,7 @@ impl Drop for Temp {
 /// Where the bytes of a blob go while they come.
 pub(crate) struct Writing {
     temp: PathBuf,
-    file: File,
-    pub(crate) hasher: Hasher,
+    file: Hashing<File>,
     done: bool,
 }
 
@@ -103,21 +103,19 @@ impl Writing {
     /// Ends it.
     pub(crate) fn finish(mut self) -> Temp {
         self.done = true;
-        let size = self.hasher.size();
-        let hasher = std::mem::take(&mut self.hasher);
+        let hasher = std::mem::take(&mut self.file.hasher);
+        let size = hasher.size();
         Temp { path: self.temp.clone(), digest: hasher.finish(), size }
     }
 }
 
 impl Write for Writing {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.file.write_all(buf)?;
-        self.hasher.update(buf);
-        Ok(buf.len())
+        self.file.write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.file.flush()
     }
 }
 
@@ -152,7 +150,7 @@ impl Store {
     pub(crate) fn writing(&self) -> Result<Writing> {
         let temp = self.beside(&self.blobs().join("blob"))?;
         let file = File::create_new(&temp).with_context(|| format!("create {}", temp.display()))?;
-        Ok(Writing { temp, file, hasher: Hasher::default(), done: false })
+        Ok(Writing { temp, file: Hashing::new(file), done: false })
     }
 
     /// Takes bytes in until their end. With `expected`, a digest or a size that lies is an error.

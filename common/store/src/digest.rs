@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 /// `sha256:` and 64 hexadecimal digits, lower case: checked, so that it is one safe path component.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -97,25 +97,39 @@ impl Hasher {
     }
 }
 
-/// Hashes what is read through it.
-pub struct Hashing<R> {
-    input: R,
-    /// Of all that was read.
+/// Hashes what is read or written through it.
+#[derive(Debug)]
+pub struct Hashing<T> {
+    /// The reader or writer.
+    pub inner: T,
+    /// Of all that went by.
     pub hasher: Hasher,
 }
 
-impl<R: Read> Hashing<R> {
-    /// Around a reader.
-    pub fn new(input: R) -> Hashing<R> {
-        Hashing { input, hasher: Hasher::default() }
+impl<T> Hashing<T> {
+    /// Around a reader or a writer.
+    pub fn new(inner: T) -> Hashing<T> {
+        Hashing { inner, hasher: Hasher::default() }
     }
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.input.read(buf)?;
+        let n = self.inner.read(buf)?;
         self.hasher.update(&buf[..n]);
         Ok(n)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buf)?;
+        self.hasher.update(&buf[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

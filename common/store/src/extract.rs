@@ -2,26 +2,32 @@
 //! (image-spec layer.md; the kernel's filesystems/overlayfs.rst), or goes into a plain tree over the
 //! layers before it. Nothing is made or changed outside.
 
+mod data;
 mod flat;
 mod lower;
 mod meta;
+mod names;
+mod whiteout;
 
 use crate::archive::{Archive, Entry, Sparse};
 use anyhow::{Context, Result, anyhow, bail};
+use data::{copy, holes};
 use lower::Found;
 use meta::Meta;
+use names::{parts, shown};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, BufRead, Seek, SeekFrom, Write};
+use std::io::BufRead;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use sys::Errno;
 use sys::extract::{self as make, Node, Tree};
+use whiteout::{Whiteout, whiteout};
 
 pub use lower::{Below, Nothing};
 pub use meta::Rights;
+pub use names::clean;
 
 /// Symbolic links on the way to one path, as the kernel counts them (path_resolution(7)).
 const HOPS: usize = 40;
@@ -85,56 +91,6 @@ pub fn extract(input: impl BufRead, dir: &Path, below: &dyn Below, rights: Right
     let mut x = Extractor::new(dir, Shape::Overlay, below, rights)?;
     x.layer(input)?;
     x.finish()
-}
-
-/// A name that an archive chose, as one below the tree's root: `..` and a leading `/` stay inside.
-pub fn clean(name: &[u8]) -> PathBuf {
-    let mut path = PathBuf::new();
-    for part in Path::new(OsStr::from_bytes(name)).components() {
-        match part {
-            Component::Normal(p) => path.push(p),
-            Component::ParentDir => {
-                path.pop();
-            }
-            _ => {}
-        }
-    }
-    path
-}
-
-/// The names in a link's target, `..` among them.
-fn parts(target: &[u8]) -> Vec<OsString> {
-    let all = Path::new(OsStr::from_bytes(target)).components();
-    all.filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir))
-        .map(|c| c.as_os_str().to_owned())
-        .collect()
-}
-
-/// For an error's one line.
-fn shown(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    let short: String = text.chars().take(200).collect();
-    let dots = if short.len() < text.len() { "..." } else { "" };
-    format!("{}{dots}", short.escape_debug())
-}
-
-/// What a name beginning with `.wh.` means.
-#[derive(Debug, PartialEq)]
-enum Whiteout<'a> {
-    Hides(&'a OsStr),
-    Opaque,
-    /// aufs' own bookkeeping.
-    Aufs,
-}
-
-fn whiteout(name: &OsStr) -> Result<Option<Whiteout<'_>>> {
-    let Some(rest) = name.as_bytes().strip_prefix(b".wh.") else { return Ok(None) };
-    Ok(Some(match rest {
-        b".wh..opq" => Whiteout::Opaque,
-        b"" | b"." | b".." => bail!("a whiteout of no name"),
-        rest if rest.starts_with(b".wh.") => Whiteout::Aufs,
-        rest => Whiteout::Hides(OsStr::from_bytes(rest)),
-    }))
 }
 
 impl<'a> Extractor<'a> {
@@ -480,52 +436,6 @@ impl<'a> Extractor<'a> {
         self.fresh(name, |dir| make::link(&from, target_name, dir, name)).with_context(context)
     }
 
-    /// What lower layers have at the name is hidden. What this layer itself has there stays
-    /// (layer.md: whiteouts concern lower layers only), but a directory no longer shows a lower one.
-    fn hide(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
-        if !self.reach(parent)? {
-            return Ok(());
-        }
-        if self.shape == Shape::Flat {
-            for path in flat::hide(&self.own, &mut self.tree, name)? {
-                self.gone(&path);
-            }
-            return Ok(());
-        }
-        match make::stat(self.tree.here()?, name)? {
-            None => Ok(make::make(self.tree.changing()?, name, Node::Char(0, 0), 0)?),
-            Some(s) if s.is_dir() => self.mark_opaque(name),
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn opaque(&mut self, dir: &Path) -> Result<()> {
-        if !self.reach(dir)? {
-            return Ok(());
-        }
-        if self.shape == Shape::Flat {
-            for path in flat::empty(&self.own, &mut self.tree)? {
-                self.gone(&path);
-            }
-            return Ok(());
-        }
-        self.mark_opaque(OsStr::new("."))
-    }
-
-    /// Goes to where a whiteout is. umoci writes whiteouts for all that was in a directory which
-    /// became a file: that hides them already, and there is no way there.
-    fn reach(&mut self, dir: &Path) -> Result<bool> {
-        match self.enter(dir) {
-            Err(e) if e.downcast_ref() == Some(&Errno(sys::ENOTDIR)) => Ok(false),
-            other => other.map(|()| true),
-        }
-    }
-
-    fn mark_opaque(&mut self, name: &OsStr) -> Result<()> {
-        let key = self.rights.opaque();
-        make::set_xattr(self.tree.here()?, name, OsStr::new(key), b"y").with_context(|| format!("set {key}"))
-    }
-
     /// Ends it: the root is as the layers below have it where no entry said how it is; then what
     /// directories get last, the deepest first.
     pub fn finish(mut self) -> Result<Made> {
@@ -561,33 +471,6 @@ impl Late {
         }
         Ok(make::set_mode(dir, this, self.mode)?)
     }
-}
-
-/// At most so many bytes of the data; that of an entry ends by itself.
-fn copy(data: &mut impl BufRead, file: &mut File, mut most: u64) -> Result<()> {
-    while most > 0 {
-        let bytes = match data.fill_buf() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            other => other.context("read the archive")?,
-        };
-        let n = bytes.len().min(usize::try_from(most).unwrap_or(usize::MAX));
-        if n == 0 {
-            break;
-        }
-        file.write_all(&bytes[..n]).context("write it")?;
-        data.consume(n);
-        most -= n as u64;
-    }
-    Ok(())
-}
-
-/// Holes stay holes.
-fn holes(data: &mut impl BufRead, file: &mut File, sparse: &Sparse) -> Result<()> {
-    for (offset, length) in &sparse.pieces {
-        file.seek(SeekFrom::Start(*offset)).context("lseek")?;
-        copy(data, file, *length)?;
-    }
-    file.set_len(sparse.size).with_context(|| format!("ftruncate to {} bytes", sparse.size))
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub use part::{Follow, Part, Wrong};
 pub use platform::Platform;
 pub use reference::Reference;
 pub use save::{Form, Saved, Writing};
-pub use source::Stop;
+pub use source::{Stop, Stopped};
 pub use work::{Alone, Work};
 pub use written::{Change, Overlay, diff, overlays};
 

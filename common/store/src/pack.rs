@@ -3,7 +3,7 @@
 
 use crate::archiver::{Archiver, Head};
 use crate::compressor::{Compressor, Packing};
-use crate::digest::Hasher;
+use crate::digest::Hashing;
 use crate::manifest::{self, CONFIG, MANIFEST};
 use crate::written::{Item, Overlay, Seen, merged, shown, walk};
 use crate::{Descriptor, Digest, Image, Store, Temp, changes};
@@ -205,31 +205,13 @@ impl<W: Write> Packer<W> {
     }
 }
 
-/// Hashes what is written through it.
-struct Hashing<W> {
-    out: W,
-    hasher: Hasher,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(buf)?;
-        self.hasher.update(&buf[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
 impl Store {
     /// A layer of what changed; `None`: nothing did. The caller holds [`Store::work`].
     pub fn pack(&self, overlay: &Overlay, how: How) -> Result<Option<Layer>> {
         let out = Compressor::new(how.packing, how.threads, self.writing()?).context("start to compress")?;
-        let out = Hashing { out, hasher: Hasher::default() };
+        let out = Hashing::new(out);
         let (out, entries) = archive(std::slice::from_ref(overlay), how.epoch, out)?;
-        let writing = out.out.finish().context("write the layer")?;
+        let writing = out.inner.finish().context("write the layer")?;
         if entries == 0 {
             return Ok(None);
         }

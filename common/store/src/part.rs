@@ -2,8 +2,9 @@
 //! locked by the process that fetches it: another that wants the same blob waits, one that was cut
 //! off is taken up again, and one that unpacks reads along.
 
+use crate::digest::Hashing;
 use crate::source::{Stop, Stopped};
-use crate::{Digest, Hasher, Store, Work, blob};
+use crate::{Digest, Store, Work, blob};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -18,8 +19,7 @@ pub struct Part {
     to: PathBuf,
     digest: Digest,
     size: Option<u64>,
-    file: File,
-    hasher: Hasher,
+    file: Hashing<File>,
 }
 
 /// The bytes that came are not the blob.
@@ -60,7 +60,7 @@ impl Store {
                 let _ = fs::remove_file(&path);
                 return Ok(None);
             }
-            let mut part = Part { path, to, digest: digest.clone(), size, file, hasher: Hasher::default() };
+            let mut part = Part { path, to, digest: digest.clone(), size, file: Hashing::new(file) };
             part.reread().with_context(|| format!("read {}", part.path.display()))?;
             return Ok(Some(part));
         }
@@ -117,17 +117,12 @@ fn same(file: &File, path: &Path) -> bool {
 impl Part {
     /// Bytes that are there.
     pub fn have(&self) -> u64 {
-        self.hasher.size()
+        self.file.hasher.size()
     }
 
     fn reread(&mut self) -> io::Result<()> {
         let mut buf = vec![0; 256 << 10];
-        loop {
-            match self.file.read(&mut buf)? {
-                0 => break,
-                n => self.hasher.update(&buf[..n]),
-            }
-        }
+        while self.file.read(&mut buf)? > 0 {}
         match self.size {
             Some(size) if self.have() > size => self.anew(),
             _ => Ok(()),
@@ -140,7 +135,7 @@ impl Part {
         let file = File::options().read(true).write(true).create_new(true).open(&new)?;
         sys::io::lock(&file).map_err(|e| io::Error::from_raw_os_error(e.0))?;
         fs::rename(&new, &self.path)?;
-        (self.file, self.hasher) = (file, Hasher::default());
+        self.file = Hashing::new(file);
         Ok(())
     }
 
@@ -153,12 +148,12 @@ impl Part {
     /// or digest is removed, and the error is a [`Wrong`].
     pub fn finish(self) -> Result<()> {
         let (came, wanted) = (self.have(), self.size.unwrap_or(self.have()));
-        let is = self.hasher.finish();
+        let is = self.file.hasher.finish();
         let wrong = match (came == wanted, is == self.digest) {
             (false, _) => format!("blob {} has {came} bytes, its descriptor says {wanted}", self.digest),
             (true, false) => format!("blob {} is something else: its digest is {is}", self.digest),
             (true, true) => {
-                self.file.sync_data().with_context(|| format!("fsync {}", self.path.display()))?;
+                self.file.inner.sync_data().with_context(|| format!("fsync {}", self.path.display()))?;
                 return fs::rename(&self.path, &self.to)
                     .with_context(|| format!("rename {} to {}", self.path.display(), self.to.display()));
             }
@@ -170,13 +165,11 @@ impl Part {
 
 impl Write for Part {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.file.write_all(buf)?;
-        self.hasher.update(buf);
-        Ok(buf.len())
+        self.file.write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.file.flush()
     }
 }
 

@@ -85,7 +85,7 @@ fn fill(input: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
 
 /// It ended because something else did: not the error to tell.
 #[derive(Debug)]
-pub(crate) struct Stopped;
+pub struct Stopped;
 
 impl std::fmt::Display for Stopped {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
