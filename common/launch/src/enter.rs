@@ -1,6 +1,6 @@
 //! The steps that take a process into a running container.
 
-use crate::{Look, plan};
+use crate::{Look, plan, process};
 use anyhow::Result;
 use doc::Doc;
 use step::{Act, Step};
@@ -45,7 +45,7 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     if doc.terminal() {
         acts.push(Act::Terminal { root: "/".into() });
     }
-    acts.extend(plan::process(doc, look)?);
+    acts.extend(process::process(doc, look)?);
     steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
 }

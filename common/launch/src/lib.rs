@@ -9,6 +9,8 @@ mod look;
 mod monitor;
 mod parent;
 mod plan;
+mod process;
+mod root;
 mod show;
 pub mod user;
 
