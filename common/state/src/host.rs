@@ -12,6 +12,9 @@ pub struct Host {
     pub roots: Roots,
     /// Mounted cgroup hierarchies.
     pub cgroups: Layout,
+    /// A container gets a directory in every hierarchy, as engines expect that look into
+    /// /proc/PID/cgroup; else in those that limit or account it.
+    pub every_hierarchy: bool,
     /// Effective user id of the caller.
     pub euid: u32,
     /// The umask that the caller came with.
@@ -41,6 +44,7 @@ impl Host {
         Ok(Host {
             roots: Roots::from_env()?,
             cgroups: Layout::read().context("read /proc/self/mountinfo")?,
+            every_hierarchy: false,
             euid: sys::cred::euid(),
             umask: sys::cred::set_umask(0o022),
         })
@@ -55,7 +59,7 @@ impl Host {
             .cgroups
             .all
             .iter()
-            .filter(|h| h.v2 || h.controllers.iter().any(used))
+            .filter(|h| h.v2 || self.every_hierarchy || h.controllers.iter().any(used))
             .map(|h| CgroupDir {
                 path: h.at.join(path.trim_start_matches('/')),
                 mount: h.at.clone(),

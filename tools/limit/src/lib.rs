@@ -50,15 +50,7 @@ impl cli::Stage for Limit {
     fn plan(doc: &Doc, host: &Host) -> Result<Vec<Step>> {
         let Some(id) = doc.id()? else { bail!("the document has no id") };
         let own = Roots::cgroup(id);
-        let resources = doc.resources()?;
-        let dirs = host.cgroup_dirs(doc.cgroups_path()?.unwrap_or(&own));
-        lacking(&resources, &dirs)?;
-        let mut acts = Vec::new();
-        for dir in &dirs {
-            directory(dir, &mut acts);
-            if dir.v2 { v2(dir, &resources, &mut acts) } else { v1(dir, &resources, &mut acts) }
-        }
-        Ok(acts.into_iter().map(Step::parent).collect())
+        steps(doc, host, doc.cgroups_path()?.unwrap_or(&own))
     }
 
     fn view(doc: &Doc, host: &Host) -> Result<String> {
@@ -75,6 +67,20 @@ impl cli::Stage for Limit {
         }
         Ok(cli::table(&rows))
     }
+}
+
+/// The cgroup at `path` (absolute within each hierarchy that `host` uses; there already is fine) with
+/// the limits of the document, whatever its own path says.
+pub fn steps(doc: &Doc, host: &Host, path: &str) -> Result<Vec<Step>> {
+    let resources = doc.resources()?;
+    let dirs = host.cgroup_dirs(path);
+    lacking(&resources, &dirs)?;
+    let mut acts = Vec::new();
+    for dir in &dirs {
+        directory(dir, &mut acts);
+        if dir.v2 { v2(dir, &resources, &mut acts) } else { v1(dir, &resources, &mut acts) }
+    }
+    Ok(acts.into_iter().map(Step::parent).collect())
 }
 
 /// A limit that was asked for and that no hierarchy can hold.
