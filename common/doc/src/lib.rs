@@ -10,7 +10,7 @@ mod view;
 
 pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, isolate};
 pub use view::is_name;
-pub use view::{Capabilities, DeviceRule, Image, Layer, Mount, Namespace, Resources, Rlimit, User};
+pub use view::{Capabilities, DeviceRule, Hook, Image, Layer, Mount, Namespace, Resources, Rlimit, User};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};

@@ -107,6 +107,22 @@ pub struct DeviceRule {
     pub access: Option<String>,
 }
 
+/// An entry of `hooks.KIND` (config.md, POSIX-platform Hooks).
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct Hook {
+    /// Absolute path of the program.
+    pub path: String,
+    /// As execv(3) takes them, args[0] too.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Each `NAME=value`.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// Seconds.
+    #[serde(default)]
+    pub timeout: Option<u64>,
+}
+
 /// The part of `linux.resources` that `limit` turns into steps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resources {
@@ -267,6 +283,23 @@ impl Doc {
             pids: self.read(&at("pids/limit"))?,
             devices: self.read(&at("devices"))?.unwrap_or_default(),
         })
+    }
+
+    /// `hooks.KIND`: prestart, createRuntime, createContainer, startContainer, poststart, poststop.
+    pub fn hooks(&self, kind: &str) -> Result<Vec<Hook>, Error> {
+        Ok(self.read(&format!("/hooks/{kind}"))?.unwrap_or_default())
+    }
+
+    /// The state of a container as the specification has it (runtime.md, State); `pid` is 0.
+    pub fn state(&self, id: &str, status: &str, bundle: &str) -> Value {
+        let mut state = json!({
+            "ociVersion": self.text("/ociVersion").unwrap_or(crate::OCI_VERSION),
+            "id": id, "status": status, "pid": 0, "bundle": bundle,
+        });
+        if let Some(annotations) = self.get("/annotations") {
+            state["annotations"] = annotations.clone();
+        }
+        state
     }
 
     /// `process.args`; empty where there is none.

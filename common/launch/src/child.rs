@@ -1,43 +1,47 @@
 //! The child's side: it walks its steps and becomes the workload. What goes wrong is told over the
 //! socket in one message; the socket closing means that exec has happened.
 
+use crate::message::{self, Message};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use step::{Act, Fail, Next, Step};
+use step::{Act, Done, Fail, Next, Side, Step};
 
-/// A message of the child: kind, number of the step, then what the kind needs.
-pub const ASK: u8 = b'?';
-/// A step was done (or was so already, or failed): the answer follows.
-pub const DID: u8 = b'=';
-/// The end: status, errno, text.
-pub const FAILED: u8 = b'!';
-/// The master of the terminal comes beside this message.
-pub const MASTER: u8 = b't';
-/// Stopped because it was told to.
-pub const QUIT: u8 = b'q';
+/// What the child has from its parent.
+pub struct Given<'a> {
+    /// To the parent.
+    pub socket: &'a OwnedFd,
+    /// Descriptors 0, 1 and 2.
+    pub stdio: &'a [Option<OwnedFd>; 3],
+    /// Where it listens while it waits for its start.
+    pub listener: Option<&'a OwnedFd>,
+    /// Whether each step is watched.
+    pub watched: bool,
+}
 
 /// Walks the steps; never comes back.
-pub fn walk(
-    steps: &[Step],
-    first: usize,
-    socket: &OwnedFd,
-    stdio: &[Option<OwnedFd>; 3],
-    watched: bool,
-) -> ! {
-    for (n, fd) in stdio.iter().enumerate() {
+pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
+    for (n, fd) in given.stdio.iter().enumerate() {
         if let Some(fd) = fd {
             let _ = sys::io::onto_stdio(fd, n as i32);
         }
     }
+    let mut walk = Walk { socket: given.socket.as_fd(), begun: None, pid: None };
     // Nothing of the caller's may be reached through /proc/self/fd once the root is another: neither
     // as a working directory nor as a program (CVE-2024-21626).
-    if let Err(e) = sys::io::close_all_but(socket) {
-        failed(socket.as_fd(), first, &e.into());
+    let keep: Vec<BorrowedFd> =
+        [Some(given.socket), given.listener].into_iter().flatten().map(AsFd::as_fd).collect();
+    if let Err(e) = sys::io::close_all_but(passed(steps), &keep) {
+        walk.failed(&steps[first].act, first, &e.into());
     }
     let mut n = first;
     while n < steps.len() {
-        let act = &steps[n].act;
-        if watched {
-            match ask(socket.as_fd(), n) {
+        let Step { act, side } = &steps[n];
+        if *side == Side::Parent {
+            walk.hand(n);
+            n += 1;
+            continue;
+        }
+        if given.watched {
+            match walk.ask(n) {
                 Next::Go => {}
                 Next::Skip => {
                     n += 1;
@@ -46,61 +50,138 @@ pub fn walk(
                 Next::Back => {
                     n = n.saturating_sub(1).max(first);
                     if let Err(e) = steps[n].act.undo() {
-                        failed(socket.as_fd(), n, &e);
+                        walk.failed(&steps[n].act, n, &e);
                     }
                     continue;
                 }
                 Next::Quit => {
-                    let _ = sys::io::send(socket, &[QUIT], None);
+                    walk.tell(&Message::Quit, None);
                     sys::process::exit_now(125);
                 }
             }
         }
-        let result = match act {
-            Act::Terminal { root } => {
-                step::terminal(root, |master| sys::io::send(socket, &[MASTER], Some(master)))
-                    .map(|()| step::Done::Made)
-            }
-            _ => act.make(),
-        };
-        if watched {
-            let so = matches!(result, Ok(step::Done::WasSo));
-            let text = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-            let mut message = vec![DID];
-            message.extend((n as u32).to_le_bytes());
-            message.push(so.into());
-            message.extend(text.bytes().take(4000));
-            let _ = sys::io::send(socket, &message, None);
+        let result = walk.make(act, given.listener);
+        if given.watched {
+            let (so, text) = match &result {
+                Ok(done) => (*done == Done::WasSo, String::new()),
+                Err(e) => (false, e.to_string().chars().take(1000).collect()),
+            };
+            walk.tell(&Message::Did { n, so, text }, None);
         }
         if let Err(e) = result {
-            failed(socket.as_fd(), n, &e);
+            walk.failed(act, n, &e);
         }
         n += 1;
     }
     sys::process::exit_now(125)
 }
 
-fn failed(socket: BorrowedFd, n: usize, fail: &Fail) -> ! {
-    let mut message = vec![FAILED];
-    message.extend((n as u32).to_le_bytes());
-    message.push(fail.status.unwrap_or(0));
-    message.extend(fail.errno.0.to_le_bytes());
-    message.extend(fail.why.as_deref().unwrap_or_default().bytes().take(4000));
-    let _ = sys::io::send(socket, &message, None);
-    sys::process::exit_now(125)
+/// The first descriptor that the workload does not get.
+fn passed(steps: &[Step]) -> u32 {
+    let of = |s: &Step| if let Act::Exec { fds, .. } = s.act { Some(fds) } else { None };
+    steps.iter().rev().find_map(of).unwrap_or(3)
 }
 
-fn ask(socket: BorrowedFd, n: usize) -> Next {
-    let mut message = vec![ASK];
-    message.extend((n as u32).to_le_bytes());
-    let _ = sys::io::send(socket, &message, None);
-    match sys::io::recv(socket) {
-        Ok((reply, _)) => match reply.first() {
+/// The child's side of the talk.
+struct Walk<'a> {
+    socket: BorrowedFd<'a>,
+    /// To whoever started it, once it was told to go on.
+    begun: Option<OwnedFd>,
+    /// Its pid as the parent sees it.
+    pid: Option<i32>,
+}
+
+impl Walk<'_> {
+    fn make(&mut self, act: &Act, listener: Option<&OwnedFd>) -> Result<Done, Fail> {
+        match act {
+            Act::Terminal { root } => {
+                let give = |master: BorrowedFd| {
+                    sys::io::send(self.peer(), &message::bytes(&Message::Master), Some(master))
+                };
+                step::terminal(root, give).map(|()| Done::Made)
+            }
+            Act::Clone { namespaces, cgroup } => self.again(namespaces, cgroup.as_deref()),
+            Act::Hook { .. } => act.make_for(self.pid()),
+            Act::Wait {} => self.wait(listener),
+            _ => act.make(),
+        }
+    }
+
+    fn peer(&self) -> BorrowedFd<'_> {
+        self.begun.as_ref().map_or(self.socket, AsFd::as_fd)
+    }
+
+    fn tell(&self, message: &Message, fd: Option<BorrowedFd>) {
+        // With nobody there any more there is nothing left to live for.
+        if sys::io::send(self.peer(), &message::bytes(message), fd).is_err() {
+            sys::process::exit_now(125);
+        }
+    }
+
+    fn reply(&self) -> Vec<u8> {
+        match sys::io::recv(self.peer()) {
+            Ok((reply, _)) if !reply.is_empty() => reply,
+            _ => sys::process::exit_now(125),
+        }
+    }
+
+    /// The parent does step `n`; this process waits for it.
+    fn hand(&self, n: usize) {
+        self.tell(&Message::Hand { n }, None);
+        self.reply();
+    }
+
+    fn ask(&self, n: usize) -> Next {
+        self.tell(&Message::Ask { n }, None);
+        match self.reply().first() {
             Some(b'g') => Next::Go,
             Some(b's') => Next::Skip,
             Some(b'b') => Next::Back,
             _ => Next::Quit,
-        },
-        Err(_) => Next::Quit,
+        }
+    }
+
+    fn pid(&mut self) -> i32 {
+        if self.pid.is_none() {
+            self.tell(&Message::Pid, None);
+            self.pid = self.reply().try_into().ok().map(i32::from_le_bytes);
+        }
+        self.pid.unwrap_or_default()
+    }
+
+    /// A second clone, for a pid namespace inside a user namespace that was joined: the new process
+    /// is the parent's child as this one is, and goes on in its place.
+    fn again(&mut self, namespaces: &[String], cgroup: Option<&std::path::Path>) -> Result<Done, Fail> {
+        let dir = cgroup.map(std::fs::File::open).transpose()?;
+        match sys::process::clone_beside(namespaces, dir.as_ref().map(AsFd::as_fd))? {
+            sys::process::Side::Child => {
+                self.reply(); // its parent knows it now
+                self.pid = None;
+                Ok(Done::Made)
+            }
+            sys::process::Side::Parent(pid, pidfd) => {
+                self.tell(&Message::Again { pid }, Some(pidfd.as_fd()));
+                sys::process::exit_now(0)
+            }
+        }
+    }
+
+    /// Until somebody connects and says go; who created the process need not be there any more.
+    fn wait(&mut self, listener: Option<&OwnedFd>) -> Result<Done, Fail> {
+        let listener = listener.ok_or(sys::Errno(sys::ENOSYS))?;
+        self.tell(&Message::Made, None);
+        loop {
+            let connection = sys::io::accept(listener)?;
+            // One that leaves without a word has changed nothing.
+            if matches!(sys::io::recv(&connection), Ok((word, _)) if word == b"g") {
+                self.begun = Some(connection);
+                return Ok(Done::Made);
+            }
+        }
+    }
+
+    fn failed(&self, act: &Act, n: usize, fail: &Fail) -> ! {
+        self.tell(&Message::failed(act, n, fail), None);
+        sys::process::exit_now(125)
     }
 }

@@ -6,6 +6,7 @@ mod child;
 mod enter;
 pub mod flags;
 mod look;
+mod message;
 mod monitor;
 mod parent;
 mod plan;
@@ -16,7 +17,7 @@ pub mod user;
 
 pub use enter::{Enter, enter};
 pub use look::{Look, overlay};
-pub use monitor::{Foreground, foreground, save, save_end, signals};
-pub use parent::{Child, Stdio, start};
-pub use plan::{init, warnings};
+pub use monitor::{Foreground, foreground, save, save_end, save_in, signals};
+pub use parent::{Child, Start, Stdio, go, start};
+pub use plan::{create, hooks, init, warnings};
 pub use show::show;

@@ -8,6 +8,10 @@ use step::Act;
 
 /// Gathered before the plan.
 pub struct Look {
+    /// The container's id.
+    pub id: String,
+    /// The OCI bundle, absolute.
+    pub bundle: PathBuf,
     /// The container's cgroup directories, where `limit` made them.
     pub cgroups: Vec<CgroupDir>,
     /// Root of the container as the host sees it; `/`: no root of its own.
@@ -25,10 +29,33 @@ pub struct Look {
 impl Look {
     /// As things stand now.
     pub fn now(doc: &Doc, host: &Host) -> Result<Look> {
-        let mut look = Look::planned(doc, host)?;
-        look.cgroups.retain(|d| d.path.is_dir());
-        look.mounted = look.root == Path::new("/") || matches!(sys::mount::is_mount(&look.root), Ok(Some(_)));
-        Ok(look)
+        Ok(Look::planned(doc, host)?.looked())
+    }
+
+    /// Of a bundle that is not in Stave's own directory, as things stand now. `cgroup`: the path in
+    /// every hierarchy.
+    pub fn of(doc: &Doc, host: &Host, id: &str, bundle: &Path, cgroup: &str) -> Look {
+        let root = match doc.root_path() {
+            Some(path) => bundle.join(path).components().collect(),
+            None => PathBuf::from("/"),
+        };
+        let look = Look {
+            id: id.to_owned(),
+            bundle: bundle.to_owned(),
+            cgroups: host.cgroup_dirs(cgroup),
+            mounted: true,
+            overlay: None,
+            dirs: vec![root.clone()],
+            root,
+            host: host.clone(),
+        };
+        look.looked()
+    }
+
+    fn looked(mut self) -> Look {
+        self.cgroups.retain(|d| d.path.is_dir());
+        self.mounted = self.root == Path::new("/") || matches!(sys::mount::is_mount(&self.root), Ok(Some(_)));
+        self
     }
 
     /// As they will stand once every stage before has run.
@@ -49,6 +76,8 @@ impl Look {
             dirs.extend(layers.iter().rev().map(|l| PathBuf::from(&l.dir)));
         }
         Ok(Look {
+            id: id.to_owned(),
+            bundle,
             cgroups: host.cgroup_dirs(doc.cgroups_path()?.unwrap_or(&own)),
             root,
             mounted: true,

@@ -1,10 +1,11 @@
 //! The watch over pid 1: signals on, terminal through, exit recorded.
 
-use crate::{Child, Stdio, start};
+use crate::{Child, Start, Stdio, start};
 use anyhow::{Context, Result};
 use state::{Exit, Record, Roots};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use step::{Act, Fault, Step, Watch};
 use sys::io::Signals;
 use sys::{process, tty};
@@ -39,9 +40,13 @@ pub fn signals() -> Result<Signals> {
 
 /// Writes the record of a run that has begun.
 pub fn save(roots: &Roots, record: &Record) -> Result<()> {
-    let dir = roots.run_of(&record.id);
+    save_in(&roots.run_of(&record.id), record)
+}
+
+/// As [`save`], in a directory that is given.
+pub fn save_in(dir: &Path, record: &Record) -> Result<()> {
     let acts = [
-        Act::Mkdir { path: dir.clone(), mode: 0o711 },
+        Act::Mkdir { path: dir.to_owned(), mode: 0o711 },
         Act::Save { path: dir.join("state.json"), text: record.text(), former: None, sync: false },
     ];
     for act in acts {
@@ -84,7 +89,8 @@ pub fn foreground(how: Foreground, began: impl FnOnce(&Child) -> Result<()>) -> 
         || File::options().read(true).write(true).open("/dev/tty").context("open the terminal /dev/tty");
     let tty = how.terminal.then(tty).transpose()?;
     let mut signals = signals()?;
-    let child = start(how.steps, how.stdio, &mut signals, how.watch)?;
+    let given = Start { stdio: how.stdio, watch: how.watch, ..Start::default() };
+    let child = start(how.steps, given, &mut signals)?;
     let terminal = began(&child).and_then(|()| tty.map(|t| Terminal::enter(t, how.input)).transpose());
     match terminal {
         Ok(terminal) => until_exit(&child, &mut signals, terminal.as_ref()),

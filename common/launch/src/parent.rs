@@ -1,16 +1,18 @@
 //! The parent's side of the clone.
 
 use crate::child;
+use crate::message::Message;
 use anyhow::{Context, Result, anyhow};
 use std::os::fd::{AsFd, OwnedFd};
 use step::{Act, Done, Fail, Fault, Next, Step, Stopped, Watch};
 use sys::Errno;
 use sys::io::Signals;
+use sys::process;
 
 /// What the child gets as descriptors 0, 1 and 2; `None`: the caller's own.
 pub type Stdio = [Option<OwnedFd>; 3];
 
-/// A process whose exec has happened.
+/// A process whose exec has happened, or that waits for its start.
 pub struct Child {
     /// As the caller sees it.
     pub pid: i32,
@@ -20,19 +22,28 @@ pub struct Child {
     pub master: Option<OwnedFd>,
 }
 
+/// What a process is started with.
+#[derive(Default)]
+pub struct Start<'a> {
+    /// Its standard streams.
+    pub stdio: Stdio,
+    /// Where it listens at [`Act::Wait`] (unix(7), SOCK_SEQPACKET).
+    pub listener: Option<OwnedFd>,
+    /// Who looks on.
+    pub watch: Option<&'a mut dyn Watch>,
+    /// Told the pid as soon as there is one, before the process has done anything of note; its error
+    /// ends the start.
+    pub cloned: Option<&'a mut dyn FnMut(i32) -> Result<()>>,
+}
+
 /// Does the steps up to `Clone`, clones, and waits until the child has walked the rest. When this
-/// returns a child, exec has happened; when it returns an error (a [`Fault`], or [`Stopped`]), no
-/// process is left.
-pub fn start(
-    steps: &[Step],
-    stdio: Stdio,
-    signals: &mut Signals,
-    mut watch: Option<&mut dyn Watch>,
-) -> Result<Child> {
+/// returns a child, exec has happened, or the child waits for its start; when it returns an error (a
+/// [`Fault`], or [`Stopped`]), no process is left.
+pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Child> {
     let mut n = 0;
     loop {
         let step = steps.get(n).context("start the process: no step clones one")?;
-        if let Some(w) = watch.as_deref_mut() {
+        if let Some(w) = how.watch.as_deref_mut() {
             match w.before(n, &step.act) {
                 Next::Go => {}
                 Next::Quit => return Err(Stopped::default().into()),
@@ -49,34 +60,52 @@ pub fn start(
             }
         }
         if let Act::Clone { namespaces, cgroup } = &step.act {
-            let (ours, theirs) = sys::io::seqpacket().map_err(|e| Fault::new(&step.act, e.into()))?;
-            return match clone(namespaces, cgroup.as_deref()).map_err(|e| Fault::new(&step.act, e.into()))? {
-                sys::process::Side::Child => {
+            let fault = |e: Errno| Fault::new(&step.act, e.into());
+            let (ours, theirs) = sys::io::seqpacket().map_err(fault)?;
+            return match clone(namespaces, cgroup.as_deref()).map_err(fault)? {
+                process::Side::Child => {
                     drop(ours);
-                    child::walk(steps, n + 1, &theirs, &stdio, watch.is_some())
+                    let given = child::Given {
+                        socket: &theirs,
+                        stdio: &how.stdio,
+                        listener: how.listener.as_ref(),
+                        watched: how.watch.is_some(),
+                    };
+                    child::walk(steps, n + 1, &given)
                 }
-                sys::process::Side::Parent(pid, pidfd) => {
-                    drop((theirs, stdio));
-                    if let Some(w) = watch.as_deref_mut() {
+                process::Side::Parent(pid, pidfd) => {
+                    drop((theirs, how.stdio, how.listener));
+                    if let Some(w) = how.watch.as_deref_mut() {
                         w.after(n, &step.act, &Ok(Done::Made));
                     }
-                    let result = listen(steps, &ours, signals, watch);
-                    if result.is_err() {
-                        drop(ours); // a child that still asks reads the end, and leaves
-                        let _ = sys::process::signal(&pidfd, 9);
-                        let _ = sys::process::wait(pid);
+                    let mut talk = Talk { socket: ours, child: Child { pid, pidfd, master: None } };
+                    let told = how.cloned.as_mut().map_or(Ok(()), |tell| tell(pid));
+                    match told.and_then(|()| talk.listen(steps, signals, how.watch, how.cloned)) {
+                        Ok(()) => Ok(talk.child),
+                        Err(e) => {
+                            talk.end();
+                            Err(e)
+                        }
                     }
-                    result.map(|master| Child { pid, pidfd, master })
                 }
             };
         }
         let result = step.act.make();
-        if let Some(w) = watch.as_deref_mut() {
+        if let Some(w) = how.watch.as_deref_mut() {
             w.after(n, &step.act, &result);
         }
         result.map_err(|e| Fault::new(&step.act, e))?;
         n += 1;
     }
+}
+
+/// Tells a process that waits at [`Act::Wait`] to go on, over a connection to its listener; returns
+/// once exec has happened. `pid`: as the caller sees it.
+pub fn go(connection: OwnedFd, pid: i32, signals: &mut Signals) -> Result<()> {
+    let pidfd = process::pidfd(pid).context("start the process: it is gone")?;
+    sys::io::send(&connection, b"g", None).map_err(|_| lost())?;
+    let mut talk = Talk { socket: connection, child: Child { pid, pidfd, master: None } };
+    talk.listen(&[], signals, None, None)
 }
 
 /// HUP INT QUIT TERM: what ends a start.
@@ -86,67 +115,122 @@ fn lost() -> anyhow::Error {
     anyhow!("start the process: it was killed before exec")
 }
 
-fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result<sys::process::Side> {
+fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result<process::Side> {
     let dir = cgroup.map(std::fs::File::open).transpose()?;
-    sys::process::clone_into(namespaces, dir.as_ref().map(AsFd::as_fd))
+    process::clone_into(namespaces, dir.as_ref().map(AsFd::as_fd))
 }
 
-fn listen(
-    steps: &[Step],
-    socket: &OwnedFd,
-    signals: &mut Signals,
-    mut watch: Option<&mut dyn Watch>,
-) -> Result<Option<OwnedFd>> {
-    let mut master = None;
-    loop {
-        // A child that waits for something must not make its parent deaf.
-        let ready = sys::io::poll(&[(socket.as_fd(), false), (signals.as_fd(), false)], -1)?;
-        if let (Some(true), Some((number, _))) = (ready.get(1), signals.waiting()?)
-            && ENDING.contains(&number)
-        {
-            return Err(Stopped { signal: Some(number) }.into());
-        }
-        if ready.first() != Some(&true) {
-            continue;
-        }
-        let (message, fd) = sys::io::recv(socket).map_err(|_| lost())?;
-        let number =
-            |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-        let act = || number(1).and_then(|n| steps.get(n as usize)).map(|s| &s.act).ok_or_else(lost);
-        let text = |at: usize| String::from_utf8_lossy(message.get(at..).unwrap_or_default()).into_owned();
-        match message.first() {
-            None => return Ok(master),
-            Some(&child::MASTER) => master = fd,
-            Some(&child::QUIT) => return Err(Stopped::default().into()),
-            Some(&child::ASK) => {
-                let n = number(1).ok_or_else(lost)? as usize;
-                let reply = match watch.as_deref_mut().map(|w| w.before(n, &steps[n].act)) {
-                    Some(Next::Go) | None => b'g',
-                    Some(Next::Skip) => b's',
-                    Some(Next::Back) => b'b',
-                    Some(Next::Quit) => b'q',
-                };
-                // With nobody listening any more the next receive says so.
-                let _ = sys::io::send(socket, &[reply], None);
+/// The parent's side of the talk.
+struct Talk {
+    socket: OwnedFd,
+    child: Child,
+}
+
+impl Talk {
+    /// Until exec has happened, or the child waits for its start.
+    fn listen(
+        &mut self,
+        steps: &[Step],
+        signals: &mut Signals,
+        mut watch: Option<&mut dyn Watch>,
+        mut cloned: Option<&mut dyn FnMut(i32) -> Result<()>>,
+    ) -> Result<()> {
+        let act = |n: usize| steps.get(n).map(|s| &s.act);
+        loop {
+            // A child that waits for something must not make its parent deaf.
+            let ready = sys::io::poll(&[(self.socket.as_fd(), false), (signals.as_fd(), false)], -1)?;
+            if let (Some(true), Some((number, _))) = (ready.get(1), signals.waiting()?)
+                && ENDING.contains(&number)
+            {
+                return Err(Stopped { signal: Some(number) }.into());
             }
-            Some(&child::DID) => {
-                let result = match (message.get(5), text(6)) {
-                    (_, why) if !why.is_empty() => {
-                        Err(Fail { errno: Errno(sys::EINVAL), why: Some(why), status: None })
+            if ready.first() != Some(&true) {
+                continue;
+            }
+            let (bytes, fd) = sys::io::recv(&self.socket).map_err(|_| lost())?;
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            match serde_json::from_slice(&bytes).map_err(|_| lost())? {
+                Message::Made => return Ok(()),
+                Message::Master => self.child.master = fd,
+                Message::Quit => return Err(Stopped::default().into()),
+                Message::Pid => self.reply(&self.child.pid.to_le_bytes()),
+                Message::Ask { n } => {
+                    let act = act(n).ok_or_else(lost)?;
+                    let reply = match watch.as_deref_mut().map(|w| w.before(n, act)) {
+                        Some(Next::Go) | None => b'g',
+                        Some(Next::Skip) => b's',
+                        Some(Next::Back) => b'b',
+                        Some(Next::Quit) => b'q',
+                    };
+                    self.reply(&[reply]);
+                }
+                Message::Hand { n } => {
+                    let act = act(n).ok_or_else(lost)?;
+                    self.hand(n, act, &mut watch)?;
+                }
+                Message::Again { pid } => {
+                    self.again(pid, fd.ok_or_else(lost)?);
+                    if let Some(tell) = cloned.as_mut() {
+                        tell(pid)?;
                     }
-                    (Some(1), _) => Ok(Done::WasSo),
-                    _ => Ok(Done::Made),
-                };
-                if let Some(w) = watch.as_deref_mut() {
-                    w.after(number(1).unwrap_or_default() as usize, act()?, &result);
+                    self.reply(b"g");
+                }
+                Message::Did { n, so, text } => {
+                    let result = match (text.is_empty(), so) {
+                        (false, _) => Err(Fail { errno: Errno(sys::EINVAL), why: Some(text), status: None }),
+                        (true, true) => Ok(Done::WasSo),
+                        (true, false) => Ok(Done::Made),
+                    };
+                    if let Some(w) = watch.as_deref_mut() {
+                        w.after(n, act(n).ok_or_else(lost)?, &result);
+                    }
+                }
+                failed => {
+                    let fault = failed.fault(|n| act(n).cloned()).ok_or_else(lost)?;
+                    return Err(fault.into());
                 }
             }
-            Some(_) => {
-                let why = Some(text(10)).filter(|t| !t.is_empty());
-                let status = message.get(5).copied().filter(|s| *s != 0);
-                let errno = Errno(number(6).unwrap_or_default() as i32);
-                return Err(Fault::new(act()?, Fail { errno, why, status }).into());
-            }
         }
+    }
+
+    /// With nobody listening any more the next receive says so.
+    fn reply(&self, bytes: &[u8]) {
+        let _ = sys::io::send(&self.socket, bytes, None);
+    }
+
+    /// A step of the parent's, amid the child's.
+    fn hand(&self, n: usize, act: &Act, watch: &mut Option<&mut dyn Watch>) -> Result<()> {
+        match watch.as_deref_mut().map(|w| w.before(n, act)) {
+            None | Some(Next::Go) => {}
+            Some(Next::Skip) => {
+                self.reply(b"g");
+                return Ok(());
+            }
+            // What the child has done before is not the parent's to undo.
+            Some(Next::Back | Next::Quit) => return Err(Stopped::default().into()),
+        }
+        let result = act.make_for(self.child.pid);
+        if let Some(w) = watch.as_deref_mut() {
+            w.after(n, act, &result);
+        }
+        result.map_err(|e| Fault::new(act, e))?;
+        self.reply(b"g");
+        Ok(())
+    }
+
+    /// The child's place is taken by another, which waits for an answer.
+    fn again(&mut self, pid: i32, pidfd: OwnedFd) {
+        let _ = process::wait(self.child.pid);
+        (self.child.pid, self.child.pidfd) = (pid, pidfd);
+    }
+
+    /// No process is left.
+    fn end(self) {
+        let Talk { socket, child } = self;
+        drop(socket); // a child that still asks reads the end, and leaves
+        let _ = process::signal(&child.pidfd, process::KILL);
+        let _ = process::wait(child.pid);
     }
 }

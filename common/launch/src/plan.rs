@@ -58,9 +58,51 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     } else if doc.terminal() {
         acts.push(Act::Terminal { root: "/".into() });
     }
-    acts.extend(process(doc, look)?);
+    // Before the pivot, when all is mounted (runtime.md, Lifecycle): the container's own paths and the
+    // host's can both be reached.
+    let pivot = acts.iter().position(|a| matches!(a, Act::PivotRoot { .. })).unwrap_or(acts.len());
+    let rest = acts.split_off(pivot);
+    steps.extend(acts.into_iter().map(Step::child));
+    steps.extend(hooks(doc, look, "prestart", "creating")?.into_iter().map(Step::parent));
+    steps.extend(hooks(doc, look, "createRuntime", "creating")?.into_iter().map(Step::parent));
+    steps.extend(hooks(doc, look, "createContainer", "creating")?.into_iter().map(Step::child));
+    steps.extend(rest.into_iter().map(Step::child));
+    let mut acts = process(doc, look)?;
+    let exec = acts.len().saturating_sub(1);
+    acts.splice(exec..exec, hooks(doc, look, "startContainer", "created")?);
     steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
+}
+
+/// As [`init`], for a process that is made now and started later: it waits before the last of its
+/// steps, when all that can be known to fail has not.
+pub fn create(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
+    let mut steps = init(doc, look)?;
+    let late = |a: &Act| {
+        matches!(a, Act::Exec { .. }) || matches!(a, Act::Hook { kind, .. } if kind == "startContainer")
+    };
+    let at = steps.iter().position(|s| late(&s.act)).unwrap_or(steps.len());
+    let mut acts = Vec::new();
+    if let Some(Act::Exec { args, env, .. }) = steps.last().map(|s| &s.act) {
+        acts.push(Act::LookUp { args: args.clone(), env: env.clone() });
+    }
+    acts.push(Act::Wait {});
+    steps.splice(at..at, acts.into_iter().map(Step::child));
+    Ok(steps)
+}
+
+/// The hooks of a kind, with the state that they are told; whoever does them knows the pid.
+pub fn hooks(doc: &Doc, look: &Look, kind: &str, status: &str) -> Result<Vec<Act>> {
+    let state = doc.state(&look.id, status, &look.bundle.to_string_lossy());
+    let hook = |h: doc::Hook| Act::Hook {
+        kind: kind.to_owned(),
+        path: h.path.into(),
+        args: h.args,
+        env: h.env,
+        timeout: h.timeout,
+        state: state.clone(),
+    };
+    Ok(doc.hooks(kind)?.into_iter().map(hook).collect())
 }
 
 /// What in a document is passed over when its process is started (config.md, capabilities: a value

@@ -26,7 +26,7 @@ pub(crate) fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     // path may lead, by a link of the image's, into a directory of the host's.
     let mut terminal = doc.terminal();
     for m in &doc.mounts()? {
-        acts.extend(mount(root, m, look, doc.id()?));
+        acts.extend(mount(root, m, look));
         // A /dev of the host's is left as it is.
         if own_root && m.destination == "/dev" && !is_bind(m) {
             acts.extend(dev(root));
@@ -59,7 +59,7 @@ fn is_bind(m: &Mount) -> bool {
 }
 
 /// One entry of `mounts`. `cgroup` means the container's own view of every hierarchy.
-fn mount(root: &Path, m: &Mount, look: &Look, id: Option<&str>) -> Vec<Act> {
+fn mount(root: &Path, m: &Mount, look: &Look) -> Vec<Act> {
     let act = |to: PathBuf, source: String, kind: Option<String>, options: Vec<String>| Act::Mount {
         root: root.to_owned(),
         to,
@@ -70,7 +70,7 @@ fn mount(root: &Path, m: &Mount, look: &Look, id: Option<&str>) -> Vec<Act> {
     let to = PathBuf::from(&m.destination);
     if is_bind(m) {
         let source = m.source.clone().unwrap_or_default();
-        let source = look.host.roots.bundle(id.unwrap_or_default()).join(source);
+        let source = look.bundle.join(source);
         let mut options = m.options.clone();
         if !options.iter().any(|o| o == "bind" || o == "rbind") {
             options.insert(0, "bind".into());

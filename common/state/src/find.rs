@@ -1,10 +1,11 @@
 //! Containers by name, id, or the beginning of an id. Listing reads files and waits for nobody.
 
 use crate::{Record, Roots, Status};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use doc::Doc;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// One container of the list.
@@ -92,11 +93,28 @@ pub fn read(roots: &Roots, id: &str) -> Result<Doc> {
 /// The container's lock, on its directory: a file would be renamed over. Blocks. Post-condition: the
 /// container is still there.
 pub fn lock(roots: &Roots, id: &str) -> Result<File> {
-    let path = roots.bundle(id);
-    let dir = File::open(&path).with_context(|| format!("open {}", path.display()))?;
-    sys::io::lock(&dir).with_context(|| format!("lock {}", path.display()))?;
-    if !path.exists() {
-        bail!("container {id} was taken away meanwhile");
+    lock_dir(&roots.bundle(id)).map_err(|e| match e.downcast_ref::<Gone>() {
+        Some(_) => anyhow!("container {id} was taken away meanwhile"),
+        None => e,
+    })
+}
+
+/// What was waited for is not there any more.
+#[derive(Debug)]
+pub struct Gone;
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("it was taken away meanwhile")
     }
-    Ok(dir)
+}
+
+impl std::error::Error for Gone {}
+
+/// The lock of a directory. Blocks. Post-condition: this directory is still at the path, else [`Gone`].
+pub fn lock_dir(path: &Path) -> Result<File> {
+    let dir = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    sys::io::lock(&dir).with_context(|| format!("lock {}", path.display()))?;
+    let same = |m: fs::Metadata| dir.metadata().is_ok_and(|own| own.ino() == m.ino() && own.dev() == m.dev());
+    if fs::metadata(path).is_ok_and(same) { Ok(dir) } else { Err(Gone.into()) }
 }

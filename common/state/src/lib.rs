@@ -6,7 +6,7 @@ mod host;
 mod record;
 mod roots;
 
-pub use find::{Entry, find, list, lock, names_of, read};
+pub use find::{Entry, Gone, find, list, lock, lock_dir, names_of, read};
 pub use host::{CgroupDir, Host};
 pub use record::{Exit, Record, Run, Status, ago, moment, now};
 pub use roots::{Roots, new_id};

@@ -5,6 +5,7 @@ use crate::Roots;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::path::Path;
 
 /// The file's content.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -102,12 +103,17 @@ fn boot() -> String {
 impl Record {
     /// For a pid 1 that was just started by the calling process.
     pub fn new(roots: &Roots, id: &str, pid: i32) -> Record {
+        Record::of(&roots.bundle(id), id, pid)
+    }
+
+    /// As [`Record::new`], of a bundle that is given.
+    pub fn of(bundle: &Path, id: &str, pid: i32) -> Record {
         let own = sys::process::pid();
         Record {
             oci_version: doc::OCI_VERSION.into(),
             id: id.into(),
             pid,
-            bundle: roots.bundle(id).to_string_lossy().into_owned(),
+            bundle: bundle.to_string_lossy().into_owned(),
             stave: Run {
                 at: now(),
                 // It may have ended already: then no process has this pid and time.
@@ -126,7 +132,12 @@ impl Record {
 
     /// Reads a container's record; `None`: never started (in this boot).
     pub fn read(roots: &Roots, id: &str) -> Result<Option<Record>> {
-        let path = roots.run_of(id).join("state.json");
+        Record::read_in(&roots.run_of(id))
+    }
+
+    /// As [`Record::read`], from a directory that is given.
+    pub fn read_in(dir: &Path) -> Result<Option<Record>> {
+        let path = dir.join("state.json");
         match fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e).context(format!("read {}", path.display())),

@@ -1,6 +1,6 @@
 //! Doing and undoing.
 
-use crate::{Act, Done, Fail, exec};
+use crate::{Act, Done, Fail, exec, hook};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -109,9 +109,26 @@ impl Act {
                 })?;
             }
             Act::DieWithParent {} => cred::die_with_parent()?,
+            Act::LookUp { args, env } => exec::look_up(args, env)?,
+            // Of the launch as well: there is somebody to tell.
+            Act::Wait {} => return Err(Errno(sys::ENOSYS).into()),
+            Act::Hook { .. } => return self.make_for(process::pid()),
             Act::Exec { args, env, fds } => return Err(exec::exec(args, env, *fds)),
         }
         Ok(Done::Made)
+    }
+
+    /// As [`Act::make`], for a process that is not the caller: `pid`, as the caller sees it.
+    pub fn make_for(&self, pid: i32) -> Result<Done> {
+        match self {
+            Act::Hook { path, args, env, timeout, state, .. } => {
+                let mut state = state.clone();
+                state["pid"] = pid.into();
+                hook::run(path, args, env, *timeout, &state.to_string())?;
+                Ok(Done::Made)
+            }
+            _ => self.make(),
+        }
     }
 
     /// Takes away what [`Act::make`] left for others to see; what dies with a process needs none.

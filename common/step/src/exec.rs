@@ -51,6 +51,33 @@ pub fn exec(args: &[String], env: &[String], fds: u32) -> Fail {
     }
 }
 
+/// What [`exec`] would say, as far as it can be known before: the program is there, and is a file
+/// that this process may run.
+pub fn look_up(args: &[String], env: &[String]) -> Result<(), Fail> {
+    let Some(name) = args.first() else {
+        return Err(Fail { errno: ENOENT, why: Some("process.args is empty".into()), status: None });
+    };
+    let mut denied = None;
+    for path in candidates(name, env) {
+        let Ok(meta) = fs::metadata(&path) else { continue };
+        match sys::cred::may_execute(&path) {
+            Ok(()) if !meta.is_dir() => return Ok(()),
+            _ => denied = denied.or(Some(path)),
+        }
+    }
+    match denied {
+        Some(path) => Err(cannot(&path, EACCES)),
+        None => {
+            let why = if name.contains('/') {
+                "no such file or directory"
+            } else {
+                "executable file not found in $PATH"
+            };
+            Err(Fail { errno: ENOENT, why: Some(why.into()), status: Some(127) })
+        }
+    }
+}
+
 fn candidates(name: &str, env: &[String]) -> Vec<String> {
     if name.contains('/') {
         return vec![name.to_owned()];

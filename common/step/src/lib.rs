@@ -6,6 +6,7 @@
 
 mod does;
 mod exec;
+mod hook;
 mod show;
 
 pub use does::terminal;
@@ -134,6 +135,20 @@ pub enum Act {
     Chdir { path: PathBuf, make: bool },
     /// PR_SET_PDEATHSIG.
     DieWithParent {},
+    /// Looks for the program that [`Act::Exec`] will run, and whether it may be run.
+    LookUp { args: Vec<String>, env: Vec<String> },
+    /// The process tells its parent that it is made, and waits until it is told to go on.
+    Wait {},
+    /// A hook of the runtime specification (config.md, POSIX-platform Hooks): a program with the
+    /// container's state on its stdin, in the namespaces of whoever does the step; `timeout` in seconds.
+    Hook {
+        kind: String,
+        path: PathBuf,
+        args: Vec<String>,
+        env: Vec<String>,
+        timeout: Option<u64>,
+        state: serde_json::Value,
+    },
     /// Default signals, close-on-exec from descriptor `fds` on, execve(2); a name without a slash
     /// is looked up in the PATH of `env`.
     Exec { args: Vec<String>, env: Vec<String>, fds: u32 },

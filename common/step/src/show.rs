@@ -96,6 +96,8 @@ impl Act {
             Act::Members { .. } => ":".to_owned(),
             Act::JoinCgroup { path, file } => format!("echo 0 >{}", q(&path.join(file))),
             Act::Clone { namespaces, cgroup } => show_clone(namespaces, cgroup.as_deref()),
+            Act::Wait {} => "kill -STOP $$".to_owned(),
+            Act::Hook { path, args, env, timeout, state, .. } => show_hook(path, args, env, *timeout, state),
             Act::Umask { mask } => format!("umask {mask:04o}"),
             _ => self.as_step(),
         }
@@ -155,6 +157,7 @@ impl Act {
                 | Hide {}
                 | Chdir { .. }
                 | DieWithParent {}
+                | LookUp { .. }
                 | Exec { .. }
         )
     }
@@ -205,6 +208,12 @@ impl Act {
             Act::Hide {} => "hide from /proc".into(),
             Act::Chdir { path, .. } => format!("change directory to {}", p(path)),
             Act::DieWithParent {} => "die with the parent".into(),
+            Act::LookUp { args, .. } => match args.first() {
+                Some(name) => format!("look up {name}"),
+                None => "look up the program".into(),
+            },
+            Act::Wait {} => "wait for the start".into(),
+            Act::Hook { kind, path, .. } => format!("run {kind} hook {}", p(path)),
             Act::Exec { args, .. } => match args.first() {
                 Some(name) => format!("exec {name}"),
                 None => "exec".into(),
@@ -247,6 +256,20 @@ fn show_mount(root: &Path, to: &Path, source: &str, kind: &Option<String>, optio
     }
     let _ = write!(out, " {} {target}", quote(source));
     out
+}
+
+/// The state on stdin, a new environment, args[0] the hook's own.
+fn show_hook(
+    path: &Path,
+    args: &[String],
+    env: &[String],
+    timeout: Option<u64>,
+    state: &serde_json::Value,
+) -> String {
+    let words = |list: &[String]| list.iter().map(|w| format!(" {}", quote(w))).collect::<String>();
+    let limit = timeout.map_or(String::new(), |s| format!(" timeout -s KILL {s}"));
+    let rest = args.get(1..).unwrap_or_default();
+    format!("echo {} | env -i{}{limit} {}{}", quote(&state.to_string()), words(env), q(path), words(rest))
 }
 
 fn show_clone(namespaces: &[String], cgroup: Option<&Path>) -> String {

@@ -166,6 +166,12 @@ pub fn set_rlimit(name: &str, soft: u64, hard: u64) -> Result<()> {
     Ok(setrlimit(what, soft, hard)?)
 }
 
+/// Whether the caller, by its effective ids and its rights, may execute a file (faccessat(2), AT_EACCESS).
+pub fn may_execute(path: impl rustix::path::Arg) -> Result<()> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    Ok(accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
 /// The caller's effective user id.
 pub fn euid() -> u32 {
     nix::unistd::geteuid().as_raw()

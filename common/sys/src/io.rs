@@ -119,16 +119,72 @@ pub fn onto_stdio(fd: impl AsFd, number: i32) -> Result<()> {
     Ok(())
 }
 
-/// Closes every descriptor from 3 on but one (close_range(2)). For a child that will never run its
-/// parent's destructors: what they own is gone.
-pub fn close_all_but(keep: impl AsFd) -> Result<()> {
-    let keep = keep.as_fd().as_raw_fd() as u32;
-    for (first, last) in [(3, keep - 1), (keep + 1, u32::MAX)] {
-        if first <= last {
-            // SAFETY: the caller exits or execs without touching another descriptor of its parent's.
-            let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-            Errno::check(done)?;
+/// A file without a name (memfd_create(2)), close-on-exec.
+pub fn memfd(name: &str) -> Result<std::fs::File> {
+    Ok(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?.into())
+}
+
+/// A listening SOCK_SEQPACKET socket at a path (unix(7)), for its owner alone; close-on-exec.
+pub fn listen(path: &std::path::Path) -> Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+    let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    in_directory(path, |short| {
+        bind(&fd, &SocketAddrUnix::new(short)?)?;
+        Ok(())
+    })?;
+    listen(&fd, 16)?;
+    Ok(fd)
+}
+
+/// A connection to such a socket.
+pub fn connect(path: &std::path::Path) -> Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    in_directory(path, |short| Ok(connect(&fd, &SocketAddrUnix::new(short)?)?))?;
+    Ok(fd)
+}
+
+/// A connection to a stream socket at a path, as an engine opens for a console.
+pub fn connect_stream(path: &std::path::Path) -> Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    in_directory(path, |short| Ok(connect(&fd, &SocketAddrUnix::new(short)?)?))?;
+    Ok(fd)
+}
+
+/// The address of a socket holds 107 bytes of path: a longer one is named through its directory.
+fn in_directory<T>(path: &std::path::Path, act: impl FnOnce(&std::path::Path) -> Result<T>) -> Result<T> {
+    if path.as_os_str().len() < 108 {
+        return act(path);
+    }
+    let dir = std::fs::File::open(path.parent().ok_or(Errno(libc::EINVAL))?)?;
+    let name = path.file_name().ok_or(Errno(libc::EINVAL))?;
+    act(&crate::inroot::fd_path(&dir).join(name))
+}
+
+/// The next connection to a listening socket; blocks.
+pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
+    loop {
+        match rustix::net::accept_with(listener.as_fd(), rustix::net::SocketFlags::CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
         }
+    }
+}
+
+/// Closes every descriptor from `first` on but some (close_range(2)). For a child that will never
+/// run its parent's destructors: what they own is gone.
+pub fn close_all_but(first: u32, keep: &[std::os::fd::BorrowedFd]) -> Result<()> {
+    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    keep.sort_unstable();
+    let mut from = first;
+    for last in keep.iter().map(|fd| Some(*fd)).chain([None]) {
+        let to = last.map_or(u32::MAX, |fd| fd.wrapping_sub(1));
+        if from <= to && last != Some(0) {
+            // SAFETY: the caller exits or execs without touching another descriptor of its parent's.
+            Errno::check(unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) })?;
+        }
+        from = from.max(last.map_or(u32::MAX, |fd| fd + 1));
     }
     Ok(())
 }

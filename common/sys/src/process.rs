@@ -28,7 +28,9 @@ pub unsafe fn clone3(namespaces: CloneFlags, cgroup: Option<BorrowedFd>) -> Resu
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = namespaces.bits() as u64 | libc::CLONE_PIDFD as u64;
     args.pidfd = &raw mut pidfd as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
+    // A sibling's signal is its parent's own (clone(2), CLONE_PARENT).
+    let sibling = namespaces.bits() & libc::CLONE_PARENT != 0;
+    args.exit_signal = if sibling { 0 } else { libc::SIGCHLD as u64 };
     if let Some(fd) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = fd.as_raw_fd() as u64;
@@ -259,6 +261,17 @@ pub fn exit_now(code: i32) -> ! {
 /// [`clone3`] into new namespaces by their OCI names. The caller has one thread (see there).
 pub fn clone_into(namespaces: &[String], cgroup: Option<BorrowedFd>) -> Result<Side> {
     let mut flags = CloneFlags::empty();
+    for kind in namespaces {
+        flags |= crate::ns::flag(kind)?;
+    }
+    // SAFETY: the tools have one thread at every call of this function.
+    unsafe { clone3(flags, cgroup) }
+}
+
+/// As [`clone_into`], but the new process is the caller's sibling (CLONE_PARENT): who started the
+/// caller waits for it.
+pub fn clone_beside(namespaces: &[String], cgroup: Option<BorrowedFd>) -> Result<Side> {
+    let mut flags = CloneFlags::from_bits_retain(libc::CLONE_PARENT);
     for kind in namespaces {
         flags |= crate::ns::flag(kind)?;
     }

@@ -4,7 +4,7 @@ use crate::log::Output;
 use anyhow::{Context, Result};
 use cli::{Driver, Host, bundle};
 use doc::Doc;
-use launch::Look;
+use launch::{Look, Start};
 use state::Record;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -69,7 +69,8 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     };
     driver.expect(steps.len());
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(driver) } else { None };
-    let mut child = launch::start(&steps, streams, &mut signals, watch)?;
+    let how = Start { stdio: streams, watch, ..Start::default() };
+    let mut child = launch::start(&steps, how, &mut signals)?;
     let record = Record::new(&host.roots, id, child.pid);
     if let Err(e) = launch::save(&host.roots, &record) {
         let _ = process::signal(&child.pidfd, process::KILL);

@@ -1,0 +1,64 @@
+//! What the two sides of a clone say to each other, one message each.
+
+use serde::{Deserialize, Serialize};
+use step::{Act, Fail, Fault};
+use sys::Errno;
+
+/// From the child to its parent, or to whoever starts it later.
+#[derive(Debug, Deserialize, Serialize)]
+pub enum Message {
+    /// What about step `n`? `g`o, `s`kip, `b`ack or `q`uit is the answer.
+    Ask { n: usize },
+    /// Step `n` is the parent's: any answer means that it is done.
+    Hand { n: usize },
+    /// Step `n` was done, or was so already, or (with a text) failed.
+    Did { n: usize, so: bool, text: String },
+    /// Its pid as the other sees it? Four bytes, little-endian, are the answer.
+    Pid,
+    /// The master of the terminal comes beside this message.
+    Master,
+    /// This process goes on as `pid`, whose pidfd comes beside; any answer to that one.
+    Again { pid: i32 },
+    /// Everything is made; it waits for its start.
+    Made,
+    /// Stopped because it was told to.
+    Quit,
+    /// The end: step `n`, or what it was where the reader does not know the steps.
+    Failed { n: usize, act: Option<Act>, errno: i32, why: Option<String>, status: Option<u8> },
+}
+
+/// A message is received in one buffer of this size.
+const LIMIT: usize = 8000;
+
+impl Message {
+    /// Of a step that failed. An exec's environment stays out.
+    pub fn failed(act: &Act, n: usize, fail: &Fail) -> Message {
+        let short = match act {
+            Act::Exec { args, fds, .. } => {
+                Act::Exec { args: args.iter().take(1).cloned().collect(), env: Vec::new(), fds: *fds }
+            }
+            Act::LookUp { args, .. } => {
+                Act::LookUp { args: args.iter().take(1).cloned().collect(), env: Vec::new() }
+            }
+            other => other.clone(),
+        };
+        let why = fail.why.as_ref().map(|w| w.chars().take(1000).collect());
+        let of =
+            |act| Message::Failed { n, act, errno: fail.errno.0, why: fail.why.clone(), status: fail.status };
+        if bytes(&of(Some(short.clone()))).len() < LIMIT {
+            return of(Some(short));
+        }
+        Message::Failed { n, act: None, errno: fail.errno.0, why, status: fail.status }
+    }
+
+    /// The fault that it tells of; `known`: the step, where the message does not say.
+    pub fn fault(self, known: impl Fn(usize) -> Option<Act>) -> Option<Fault> {
+        let Message::Failed { n, act, errno, why, status } = self else { return None };
+        Some(Fault::new(&act.or_else(|| known(n))?, Fail { errno: Errno(errno), why, status }))
+    }
+}
+
+/// As it is sent.
+pub fn bytes(message: &Message) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}
