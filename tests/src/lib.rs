@@ -53,6 +53,7 @@ pub fn tools() -> Vec<Tool> {
         "mount": cli::command::<stave_mount::Mount>(),
         "new": stave_new::Words::command(),
         "ns": cli::command::<stave_ns::Ns>(),
+        "oci": stave_oci::Words::command(),
         "pack": stave_pack::Words::command(),
         "ps": stave_ps::Words::command(),
         "pull": stave_pull::Words::command(),

@@ -86,10 +86,17 @@ fn default_mounts() -> Value {
     ])
 }
 
-/// Every device may be made (mknod), those of a minimal /dev and terminals may be opened.
+/// No device at all, but for those of [`default_device_rules`].
 fn device_rules() -> Value {
+    let mut rules = vec![json!({"allow": false, "access": "rwm"})];
+    rules.extend(default_device_rules());
+    Value::Array(rules)
+}
+
+/// Every device may be made (mknod), those that the specification has in every /dev (config-linux.md,
+/// Default Devices) and terminals may be opened.
+pub fn default_device_rules() -> Vec<Value> {
     let mut rules = vec![
-        json!({"allow": false, "access": "rwm"}),
         json!({"allow": true, "type": "c", "access": "m"}),
         json!({"allow": true, "type": "b", "access": "m"}),
     ];
@@ -99,5 +106,5 @@ fn device_rules() -> Value {
         rules.push(json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": "rwm"}));
     }
     rules.push(json!({"allow": true, "type": "c", "major": 136, "access": "rwm"}));
-    Value::Array(rules)
+    rules
 }

@@ -8,7 +8,7 @@ mod isolation;
 mod kinds;
 mod view;
 
-pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, isolate};
+pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate};
 pub use view::is_name;
 pub use view::{Capabilities, DeviceRule, Hook, Image, Layer, Mount, Namespace, Resources, Rlimit, User};
 

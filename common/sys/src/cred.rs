@@ -102,7 +102,10 @@ pub fn set_caps(caps: &Caps) -> Result<()> {
     // SAFETY: version 3 takes a header of two and data of two times three 32-bit words.
     Errno::check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) })?;
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0)?;
-    for cap in (0..64).filter(|c| caps.ambient & (1 << c) != 0) {
+    // One that is not both permitted and inheritable cannot be ambient (capabilities(7)); engines ask
+    // for such, and nobody makes an error of it.
+    let ambient = caps.ambient & caps.permitted & caps.inheritable;
+    for cap in (0..64).filter(|c| ambient & (1 << c) != 0) {
         prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, cap)?;
     }
     Ok(())

@@ -18,7 +18,7 @@ stages      new mount ns limit           a document in, a document out
 ends        spawn keep join exec init    a process
 signals     kill wait
 looking     ps inspect diff step
-front       run rm
+front       run rm oci
 
 stave X --help says more, and man stave-X, stave(7), stave-document(7).
 ";
