@@ -88,7 +88,7 @@ stave rm slow >/dev/null
 for key in vm.swappiness kernel.core_pattern kernel.panic; do
   stave new --rootfs "$B" sys | jq -c --arg k "$key" '.process.args = ["true"] | .linux.sysctl[$k] = "1"' >doc
   try sh -c 'stave spawn <doc'
-  like "sysctl $key" "$status $err" "^125 stave-spawn: sysctl $key: it belongs to the machine"
+  like "sysctl $key" "$status $err" "^125 stave-spawn: document: linux.sysctl: $key: it belongs to the machine"
   stave rm sys >/dev/null
 done
 is 'sysctl of the network namespace' "$(stave new --rootfs "$B" | jq -c '.linux.sysctl["net.ipv4.ip_forward"] = "1" |

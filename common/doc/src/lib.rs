@@ -6,9 +6,13 @@
 
 mod isolation;
 mod kinds;
+mod sched;
+mod sysctl;
 mod view;
 
 pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate};
+pub use sched::{Affinity, IoPriority, MemoryPolicy, Scheduler};
+pub use sysctl::Sysctl;
 pub use view::is_name;
 pub use view::{Capabilities, DeviceRule, Hook, Image, Layer, Mount, Namespace, Resources, Rlimit, User};
 

@@ -2,7 +2,7 @@
 
 use crate::{Look, plan, process};
 use anyhow::Result;
-use doc::Doc;
+use doc::{Affinity, Doc};
 use step::{Act, Step};
 
 /// What to enter, and as whom.
@@ -28,8 +28,14 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     let v2 = look.cgroups.iter().find(|d| d.v2 && what.cgroup).map(|d| d.path.clone());
     steps.push(Step::parent(Act::Clone { namespaces: Vec::new(), cgroup: v2 }));
     let mut acts = Vec::new();
+    let affinity = if what.as_container { doc.exec_affinity()? } else { Affinity::default() };
+    acts.extend(affinity.initial.map(|cpus| Act::Affinity { cpus }));
     if what.cgroup {
         acts.extend(plan::join_cgroups(look));
+    }
+    acts.extend(affinity.last.map(|cpus| Act::Affinity { cpus }));
+    if what.as_container {
+        acts.extend(process::early(doc, look)?);
     }
     let mount = others.iter().any(|k| k == "mount");
     let mut kinds: Vec<String> = others.into_iter().filter(|k| k != "mount").collect();

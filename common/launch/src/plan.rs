@@ -1,9 +1,9 @@
 //! The document as the steps that make pid 1: which namespaces, which mounts, which rights.
 
-use crate::{Look, process::process, root::root_file_system};
-use anyhow::{Result, bail};
+use crate::process::{early, process};
+use crate::{Look, root::root_file_system};
+use anyhow::Result;
 use doc::{Doc, Namespace};
-use std::collections::BTreeMap;
 use std::path::Path;
 use step::{Act, Step};
 
@@ -39,16 +39,12 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
             acts.push(Act::Setns { kind: n.kind.clone(), path: path.into() });
         }
     }
-    if let (true, Some(name)) = (new("uts"), doc.get("/hostname").and_then(|h| h.as_str())) {
-        acts.push(Act::Hostname { name: name.into(), ns: None });
-    }
+    acts.extend(names(doc, look, &namespaces)?);
     if new("network") {
         acts.push(Act::LinkUp { name: "lo".into(), ns: None });
     }
-    acts.extend(sysctls(doc, &namespaces)?);
-    if let Some(score) = doc.read::<i64>("/process/oomScoreAdj")? {
-        acts.push(Act::Write { path: "/proc/self/oom_score_adj".into(), text: score.to_string() });
-    }
+    acts.extend(sysctls(doc)?);
+    acts.extend(early(doc, look)?);
     // Without a pid namespace the workload stays in the caller's session: job control goes on.
     if new("pid") || doc.terminal() {
         acts.push(Act::Session {});
@@ -105,50 +101,27 @@ pub fn hooks(doc: &Doc, look: &Look, kind: &str, status: &str) -> Result<Vec<Act
     Ok(doc.hooks(kind)?.into_iter().map(hook).collect())
 }
 
-/// What in a document is passed over when its process is started (config.md, capabilities: a value
-/// that cannot be mapped is a warning).
-pub fn warnings(doc: &Doc) -> Result<Vec<String>> {
-    let caps = doc.capabilities()?.unwrap_or_default();
-    let all = [caps.bounding, caps.effective, caps.permitted, caps.inheritable, caps.ambient].concat();
-    let mut unknown: Vec<String> =
-        all.into_iter().filter(|c| !sys::cred::CAPABILITIES.contains(&c.as_str())).collect();
-    unknown.sort();
-    unknown.dedup();
-    Ok(unknown.into_iter().map(|c| format!("warning: there is no capability {c}")).collect())
-}
-
-/// Keys of the kernel's that belong to a namespace of the container's, written by the host's /proc
-/// once that is joined. Any other is the machine's.
-fn sysctls(doc: &Doc, namespaces: &[Namespace]) -> Result<Vec<Act>> {
-    const IPC: [&str; 9] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-        "kernel.msg_next_id",
-    ];
-    let list: BTreeMap<String, String> = doc.read("/linux/sysctl")?.unwrap_or_default();
+/// Host and domain name, in a uts namespace of the container's; where `ns` has pinned it, the host name
+/// is set.
+fn names(doc: &Doc, look: &Look, namespaces: &[Namespace]) -> Result<Vec<Act>> {
+    let text = |key: &str| doc.get(key).and_then(|v| v.as_str()).filter(|t| !t.is_empty());
+    let Some(uts) = namespaces.iter().find(|n| n.kind == "uts") else { return Ok(Vec::new()) };
+    let pin = look.host.roots.pin(&look.id, "uts");
+    let pinned = uts.path.as_deref().map(Path::new) == Some(&pin);
     let mut acts = Vec::new();
-    for (key, value) in list {
-        let dotted = key.replace('/', ".");
-        let kind = match dotted.as_str() {
-            k if k.starts_with("net.") => "network",
-            k if k.starts_with("fs.mqueue.") || IPC.contains(&k) => "ipc",
-            "kernel.domainname" | "kernel.hostname" => "uts",
-            _ => bail!("sysctl {key}: it belongs to the machine, not to a namespace"),
-        };
-        if !namespaces.iter().any(|n| n.kind == kind) {
-            bail!("sysctl {key}: the container has no {kind} namespace of its own");
-        }
-        // Where a dot belongs to a name (an interface's), the key is given with slashes.
-        let path = if key.contains('/') { key } else { key.replace('.', "/") };
-        acts.push(Act::Write { path: Path::new("/proc/sys").join(path), text: value });
+    if let (false, Some(name)) = (pinned, text("/hostname")) {
+        acts.push(Act::Hostname { name: name.into(), ns: None });
+    }
+    if let Some(name) = text("/domainname") {
+        acts.push(Act::Domainname { name: name.into() });
     }
     Ok(acts)
+}
+
+/// Written by the host's /proc, once the namespace is joined that each belongs to.
+fn sysctls(doc: &Doc) -> Result<Vec<Act>> {
+    let write = |s: doc::Sysctl| Act::Write { path: Path::new("/proc/sys").join(s.file), text: s.value };
+    Ok(doc.sysctls()?.into_iter().map(write).collect())
 }
 
 /// v1: the child writes itself into each; v2 was done by the clone.

@@ -1,23 +1,27 @@
 //! What lives in the process alone: user, rights, limits, directory, environment, and the exec.
 
-use crate::{Look, user};
+use crate::{Look, rights, user};
 use anyhow::Result;
-use doc::{Capabilities, Doc};
+use doc::Doc;
 use std::path::Path;
 use step::Act;
 
-/// What lives in the process alone; a key that is absent leaves the caller's as it is.
+/// What lives in the process alone, in the order that works: what needs a right comes before the
+/// rights go. A key that is absent leaves the caller's as it is.
 pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     let mut acts = Vec::new();
     for r in doc.rlimits()? {
         acts.push(Act::Rlimit { kind: r.kind, soft: r.soft, hard: r.hard });
     }
-    if doc.get("/process/cwd").is_some() {
-        acts.push(Act::Chdir { path: doc.cwd().into(), make: true });
-    }
+    acts.extend(scheduling(doc)?);
+    acts.extend(labels(doc));
     let who = doc.user()?;
+    let user = (who.uid != 0).then_some((who.uid, who.gid));
+    if doc.get("/process/cwd").is_some() {
+        acts.push(Act::Chdir { path: doc.cwd().into(), make: true, user });
+    }
     acts.push(Act::Umask { mask: who.umask.unwrap_or(look.host.umask) });
-    let caps = doc.capabilities()?.map(|c| in_force(c, look, doc)).transpose()?;
+    let caps = rights::in_force(doc, look)?;
     if let Some(caps) = &caps {
         acts.push(Act::Bound { capabilities: caps.bounding.clone() });
     }
@@ -42,21 +46,55 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     Ok(acts)
 }
 
-/// Where the document has device rules and nothing holds them (no cgroup was made, or v2), the
-/// right to make devices goes: with both, the host's disks would be a mknod away.
-fn in_force(mut caps: Capabilities, look: &Look, doc: &Doc) -> Result<Capabilities> {
-    if !look.device_rules() && !doc.resources()?.devices.is_empty() {
-        for set in [
-            &mut caps.bounding,
-            &mut caps.effective,
-            &mut caps.permitted,
-            &mut caps.inheritable,
-            &mut caps.ambient,
-        ] {
-            set.retain(|c| c != "CAP_MKNOD");
-        }
+/// What is said to the kernel while the process can still see the host's /proc.
+pub fn early(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
+    let mut acts = Vec::new();
+    if let Some(score) = doc.read::<i64>("/process/oomScoreAdj")? {
+        acts.push(Act::Write { path: "/proc/self/oom_score_adj".into(), text: score.to_string() });
     }
-    Ok(caps)
+    if look.root != Path::new("/") && !doc.stave_flag("noNewKeyring") {
+        // Who may search it, of keyctl_setperm(3): the user that owns it; in a user namespace that is
+        // another one, so everybody.
+        let own_user = doc.namespaces()?.iter().any(|n| n.kind == "user");
+        let search = if own_user { 0x8 } else { 0x8_0000 };
+        acts.push(Act::Keyring { name: format!("_ses.{}", look.id), search });
+    }
+    Ok(acts)
+}
+
+fn scheduling(doc: &Doc) -> Result<Vec<Act>> {
+    let mut acts = Vec::new();
+    if let Some(s) = doc.scheduler()? {
+        acts.push(Act::Scheduler {
+            policy: s.policy,
+            nice: s.nice,
+            priority: s.priority.max(0).cast_unsigned(),
+            flags: s.flags,
+            runtime: s.runtime,
+            deadline: s.deadline,
+            period: s.period,
+        });
+    }
+    if let Some(io) = doc.io_priority()? {
+        acts.push(Act::IoPriority { class: io.class, priority: io.priority.try_into().unwrap_or(u32::MAX) });
+    }
+    if let Some(m) = doc.memory_policy()? {
+        acts.push(Act::MemoryPolicy { mode: m.mode, nodes: m.nodes, flags: m.flags });
+    }
+    if let Some(domain) = doc.personality()? {
+        acts.push(Act::Personality { domain });
+    }
+    Ok(acts)
+}
+
+/// Said as late as can be: the hooks that run before have the runtime's own labels.
+fn labels(doc: &Doc) -> Vec<Act> {
+    let label = |key: &str, module: &str| {
+        let text = doc.get(key).and_then(|v| v.as_str()).filter(|t| !t.is_empty())?;
+        Some(Act::Label { module: module.into(), label: text.into() })
+    };
+    let both = [("/process/apparmorProfile", "apparmor"), ("/process/selinuxLabel", "selinux")];
+    both.into_iter().filter_map(|(key, module)| label(key, module)).collect()
 }
 
 /// The document's variables; HOME from the container's passwd and TERM for a terminal where it has

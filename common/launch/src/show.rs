@@ -120,7 +120,8 @@ fn script(acts: &[&Act]) -> String {
         ) && !enters_mount(a)
     };
     // When these are done is of no account; the terminal is the shell's own.
-    let early = |a: &Act| matches!(a, Act::Session {} | Act::DieWithParent {} | Act::Hide {});
+    let early =
+        |a: &Act| matches!(a, Act::Session {} | Act::DieWithParent {} | Act::Hide {} | Act::Keyring { .. });
     let moved = |a: &Act| done(a) || early(a) || matches!(a, Act::Terminal { .. });
     let rest: Vec<&Act> = acts.iter().copied().filter(|a| !moved(a)).collect();
     let split = rest.iter().position(|a| a.of_process()).unwrap_or(rest.len());

@@ -17,6 +17,8 @@ pub struct Host {
     pub every_hierarchy: bool,
     /// Effective user id of the caller.
     pub euid: u32,
+    /// Capabilities that the caller has to give, a mask by number.
+    pub caps: u64,
     /// The umask that the caller came with.
     pub umask: u32,
 }
@@ -46,6 +48,7 @@ impl Host {
             cgroups: Layout::read().context("read /proc/self/mountinfo")?,
             every_hierarchy: false,
             euid: sys::cred::euid(),
+            caps: sys::cred::permitted().context("read the own capabilities")?,
             umask: sys::cred::set_umask(0o022),
         })
     }

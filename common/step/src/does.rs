@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use sys::inroot::{self, fd_path};
-use sys::{Errno, cgroup, cred, io, mount, ns, process, tty};
+use sys::{Errno, cgroup, cred, io, keyring, label, mount, ns, process, sched, tty};
 
 type Result<T> = std::result::Result<T, Fail>;
 
@@ -65,6 +65,7 @@ impl Act {
             // Done by the launch, which owns both sides of it.
             Act::Clone { .. } => return Err(Errno(sys::ENOSYS).into()),
             Act::Hostname { name, ns } => ns::within("uts", ns.as_deref(), || ns::set_hostname(name))?,
+            Act::Domainname { name } => ns::set_domainname(name)?,
             Act::LinkUp { name, ns } => ns::within("network", ns.as_deref(), || ns::link_up(name))?,
 
             Act::Cgroup { path, .. } => return make_cgroup(path),
@@ -78,6 +79,18 @@ impl Act {
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
             Act::Rlimit { kind, soft, hard } => cred::set_rlimit(kind, *soft, *hard)?,
+            Act::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
+                let (nice, priority) = (*nice, *priority);
+                let (runtime, deadline, period) = (*runtime, *deadline, *period);
+                let share = sched::Share { nice, priority, runtime, deadline, period };
+                sched::set_scheduler(policy, flags, &share)?;
+            }
+            Act::IoPriority { class, priority } => sched::set_io_priority(class, *priority)?,
+            Act::Affinity { cpus } => sched::set_affinity(cpus)?,
+            Act::MemoryPolicy { mode, nodes, flags } => sched::set_memory_policy(mode, flags, nodes)?,
+            Act::Personality { domain } => sched::set_personality(domain)?,
+            Act::Keyring { name, search } => keyring::join_session(name, *search)?,
+            Act::Label { module, label: text } => set_label(module, text)?,
             Act::Umask { mask } => {
                 cred::set_umask(*mask);
             }
@@ -96,18 +109,7 @@ impl Act {
             })?,
             Act::NoNewPrivs {} => cred::no_new_privs()?,
             Act::Hide {} => cred::set_dumpable(false)?,
-            Act::Chdir { path, make } => {
-                if *make && !path.exists() {
-                    let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-                }
-                std::env::set_current_dir(path)?;
-                // Where a link led out of the root, the kernel knows no path to it.
-                std::env::current_dir().map_err(|e| Fail {
-                    errno: e.into(),
-                    why: Some("it lies outside the root".into()),
-                    status: None,
-                })?;
-            }
+            Act::Chdir { path, make, user } => chdir(path, *make, *user)?,
             Act::DieWithParent {} => cred::die_with_parent()?,
             Act::LookUp { args, env } => exec::look_up(args, env)?,
             // Of the launch as well: there is somebody to tell.
@@ -163,6 +165,44 @@ impl Act {
         }
         Ok(())
     }
+}
+
+fn chdir(path: &Path, make: bool, user: Option<(u32, u32)>) -> Result<()> {
+    if make && !path.exists() {
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+    }
+    match (std::env::set_current_dir(path), user) {
+        (Err(e), Some((uid, gid))) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            cred::as_fs_user(uid, gid, || std::env::set_current_dir(path))?;
+        }
+        (other, _) => other?,
+    }
+    // Where a link led out of the root, the kernel knows no path to it.
+    std::env::current_dir().map(drop).map_err(|e| Fail {
+        errno: e.into(),
+        why: Some("it lies outside the root".into()),
+        status: None,
+    })
+}
+
+fn set_label(module: &str, text: &str) -> Result<()> {
+    let which = match module {
+        "apparmor" => label::Module::AppArmor,
+        "selinux" => label::Module::Selinux,
+        _ => return Err(Errno(sys::EINVAL).into()),
+    };
+    label::on_exec(which, text).map_err(|errno| Fail {
+        errno,
+        why: match errno {
+            Errno(sys::ENOSYS) => Some(format!("this kernel does not run {module}")),
+            Errno(sys::EXDEV) => Some("/proc of the container is not the kernel's".into()),
+            Errno(sys::ENOENT) if which == label::Module::AppArmor => {
+                Some("no such profile is loaded".into())
+            }
+            _ => None,
+        },
+        status: None,
+    })
 }
 
 fn gone_is_fine(result: std::io::Result<()>) -> Result<()> {

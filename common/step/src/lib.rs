@@ -98,6 +98,8 @@ pub enum Act {
     Clone { namespaces: Vec<String>, cgroup: Option<PathBuf> },
     /// sethostname(2), in the namespace pinned at `ns` where given.
     Hostname { name: String, ns: Option<PathBuf> },
+    /// setdomainname(2), in the caller's uts namespace.
+    Domainname { name: String },
     /// A network interface up, in the namespace pinned at `ns` where given.
     LinkUp { name: String, ns: Option<PathBuf> },
 
@@ -115,6 +117,29 @@ pub enum Act {
     Terminal { root: PathBuf },
     /// setrlimit(2).
     Rlimit { kind: String, soft: u64, hard: u64 },
+    /// sched_setattr(2): a policy with what it takes. Times are nanoseconds.
+    Scheduler {
+        policy: String,
+        nice: i32,
+        priority: u32,
+        flags: Vec<String>,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    },
+    /// ioprio_set(2), by the class's name and the priority in it, 0 (first served) to 7.
+    IoPriority { class: String, priority: u32 },
+    /// sched_setaffinity(2): the processors that it may run on.
+    Affinity { cpus: Vec<u32> },
+    /// set_mempolicy(2): the NUMA nodes that its memory comes from.
+    MemoryPolicy { mode: String, nodes: Vec<u32>, flags: Vec<String> },
+    /// personality(2): `LINUX` or `LINUX32`.
+    Personality { domain: String },
+    /// The session keyring of a name in place of the caller's, whose keys are out of reach then;
+    /// `search` is added to who may search it (keyctl_setperm(3)).
+    Keyring { name: String, search: u32 },
+    /// What `apparmor` or `selinux` takes the program for that is exec'd.
+    Label { module: String, label: String },
     /// umask(2).
     Umask { mask: u32 },
     /// The bounding set is no more than these.
@@ -131,8 +156,14 @@ pub enum Act {
     /// PR_SET_DUMPABLE off until exec: to those it joins, /proc shows nothing of this process; by
     /// its `exe` they could write to the program on the host (CVE-2019-5736).
     Hide {},
-    /// chdir(2); made where missing if `make`.
-    Chdir { path: PathBuf, make: bool },
+    /// chdir(2); made where missing if `make`. Where the caller's rights do not suffice (root's, on a
+    /// share of another machine's), with those of the `user` that it is about to become.
+    Chdir {
+        path: PathBuf,
+        make: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<(u32, u32)>,
+    },
     /// PR_SET_PDEATHSIG.
     DieWithParent {},
     /// Looks for the program that [`Act::Exec`] will run, and whether it may be run.

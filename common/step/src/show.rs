@@ -88,6 +88,7 @@ impl Act {
                 format!("nsenter --uts={} hostname {}", q(ns), quote(name))
             }
             Act::Hostname { name, ns: None } => format!("hostname {}", quote(name)),
+            Act::Domainname { name } => format!("domainname {}", quote(name)),
             Act::LinkUp { name, ns: Some(ns) } => {
                 format!("nsenter --net={} ip link set {} up", q(ns), quote(name))
             }
@@ -148,6 +149,13 @@ impl Act {
                 | Session {}
                 | Terminal { .. }
                 | Rlimit { .. }
+                | Scheduler { .. }
+                | IoPriority { .. }
+                | Affinity { .. }
+                | MemoryPolicy { .. }
+                | Personality { .. }
+                | Keyring { .. }
+                | Label { .. }
                 | Umask { .. }
                 | Bound { .. }
                 | Streams { .. }
@@ -193,12 +201,20 @@ impl Act {
             Act::Clone { namespaces, .. } if namespaces.is_empty() => "clone a process".into(),
             Act::Clone { namespaces, .. } => format!("clone a process into new {}", namespaces.join(", ")),
             Act::Hostname { name, .. } => format!("set hostname {name}"),
+            Act::Domainname { name } => format!("set domainname {name}"),
             Act::LinkUp { name, .. } => format!("bring up link {name}"),
             Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
             Act::JoinCgroup { path, .. } => format!("join cgroup {}", p(path)),
             Act::Session {} => "make a session".into(),
             Act::Terminal { .. } => "open a terminal".into(),
             Act::Rlimit { kind, soft, hard } => format!("set {kind} to {soft}:{hard}"),
+            Act::Scheduler { policy, .. } => format!("set the scheduler to {policy}"),
+            Act::IoPriority { class, priority } => format!("set the I/O priority to {class} {priority}"),
+            Act::Affinity { cpus } => format!("run on the processors {cpus:?}"),
+            Act::MemoryPolicy { mode, .. } => format!("set the memory policy to {mode}"),
+            Act::Personality { domain } => format!("set the personality to {domain}"),
+            Act::Keyring { name, .. } => format!("join the session keyring {name}"),
+            Act::Label { module, label } => format!("set the {module} label {label}"),
             Act::Umask { .. } => "set umask".into(),
             Act::Bound { .. } => "drop capabilities from the bounding set".into(),
             Act::Streams { uid, .. } => format!("give the standard streams to user {uid}"),
@@ -310,7 +326,7 @@ mod tests {
 
     #[test]
     fn every_step_survives_its_json() {
-        let act = Act::Chdir { path: "/a b".into(), make: true };
+        let act = Act::Chdir { path: "/a b".into(), make: true, user: None };
         let json = serde_json::to_string(&act).unwrap();
         assert_eq!(serde_json::from_str::<Act>(&json).unwrap(), act);
         assert_eq!(act.show(), r#"stave step '{"chdir":{"path":"/a b","make":true}}'"#);

@@ -116,6 +116,12 @@ pub fn bounding() -> u64 {
     (0..64).filter(|c| prctl(libc::PR_CAPBSET_READ, *c, 0) == Ok(1)).fold(0, |m, c| m | 1 << c)
 }
 
+/// What this kernel knows: all that the first process of a user namespace has.
+pub fn known() -> u64 {
+    let known = |cap: &u64| prctl(libc::PR_CAPBSET_READ, *cap, 0).is_ok();
+    (0..CAPABILITIES.len() as u64).rev().find(known).map_or(0, |last| u64::MAX >> (63 - last))
+}
+
 /// Groups, group, user, in the one order that works. -1 would mean "as it is" to the kernel.
 pub fn set_user(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
     if uid == u32::MAX || gid == u32::MAX {
@@ -126,6 +132,27 @@ pub fn set_user(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
     let (g, u) = (Gid::from_raw(gid), Uid::from_raw(uid));
     nix::unistd::setresgid(g, g, g)?;
     Ok(nix::unistd::setresuid(u, u, u)?)
+}
+
+/// Runs `act` with a user's rights to files in place of the caller's (setfsuid(2)).
+pub fn as_fs_user<T>(uid: u32, gid: u32, act: impl FnOnce() -> T) -> T {
+    let (u, g) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    nix::unistd::setfsgid(Gid::from_raw(gid));
+    nix::unistd::setfsuid(Uid::from_raw(uid));
+    let result = act();
+    nix::unistd::setfsuid(u);
+    nix::unistd::setfsgid(g);
+    result
+}
+
+/// The caller's permitted set: what it can give on.
+pub fn permitted() -> Result<u64> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let mut data = [0_u32; 6];
+    // SAFETY: version 3 takes a header of two and fills data of two times three 32-bit words.
+    Errno::check(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) })?;
+    Ok(u64::from(data[1]) | u64::from(data[4]) << 32)
 }
 
 /// PR_SET_NO_NEW_PRIVS.

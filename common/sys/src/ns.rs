@@ -97,6 +97,12 @@ pub fn set_hostname(name: &str) -> Result<()> {
     Ok(nix::unistd::sethostname(name)?)
 }
 
+/// setdomainname(2): the NIS domain, in the caller's uts namespace.
+pub fn set_domainname(name: &str) -> Result<()> {
+    // SAFETY: the kernel reads as many bytes as it is told there are.
+    Errno::check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }.into()).map(drop)
+}
+
 /// Brings a network interface up in the caller's network namespace (netdevice(7), SIOCSIFFLAGS).
 pub fn link_up(name: &str) -> Result<()> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};

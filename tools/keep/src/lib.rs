@@ -76,7 +76,7 @@ pub fn show(doc: &Doc, host: &Host) -> Result<String> {
 /// process of its own watches over it; an error means that nothing runs.
 pub fn detach(doc: &Doc, host: &Host, driver: &mut Driver) -> Result<()> {
     let id = doc.id()?.context("the document has no id")?.to_owned();
-    for warning in launch::warnings(doc)? {
+    for warning in launch::warnings(doc, host)? {
         cli::say(driver.name(), &warning);
     }
     let lock = state::lock(&host.roots, &id)?;

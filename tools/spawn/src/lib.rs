@@ -94,7 +94,7 @@ pub fn foreground(doc: &Doc, host: &Host, driver: &mut Driver, input: bool) -> R
 }
 
 fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> Result<u8> {
-    for warning in launch::warnings(doc)? {
+    for warning in launch::warnings(doc, host)? {
         cli::say(driver.name(), &warning);
     }
     let lock = state::lock(&host.roots, id)?;
