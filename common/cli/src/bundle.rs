@@ -87,5 +87,26 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
 /// Takes a container away with all that it left. Everything gone already is fine.
 pub fn remove(id: &str, host: &Host) -> Result<()> {
     let doc = state::read(&host.roots, id).ok();
-    crate::undo_all(&everything(id, doc.as_ref(), host))
+    let hooks = doc.as_ref().map_or(Vec::new(), |d| poststop(d, id, host));
+    crate::undo_all(&everything(id, doc.as_ref(), host))?;
+    for hook in hooks {
+        if let Err(e) = hook.make_for(0) {
+            crate::say("rm", &format!("warning: {}: {e}", hook.what()));
+        }
+    }
+    Ok(())
+}
+
+/// What is to be told that the container is gone (config.md, Poststop); its failure is a warning.
+fn poststop(doc: &Doc, id: &str, host: &Host) -> Vec<Act> {
+    let state = doc.state(id, "stopped", &host.roots.bundle(id).to_string_lossy());
+    let hook = |h: doc::Hook| Act::Hook {
+        kind: "poststop".into(),
+        path: h.path.into(),
+        args: h.args,
+        env: h.env,
+        timeout: h.timeout,
+        state: state.clone(),
+    };
+    doc.hooks("poststop").unwrap_or_default().into_iter().map(hook).collect()
 }

@@ -20,6 +20,6 @@ pub use enter::{Enter, enter};
 pub use look::{Look, overlay};
 pub use monitor::{Foreground, foreground, save, save_end, save_in, signals};
 pub use parent::{Child, Start, Stdio, go, start};
-pub use plan::{create, hooks, init};
+pub use plan::{create, hooks, init, poststart};
 pub use rights::warnings;
 pub use show::show;

@@ -5,7 +5,7 @@ use crate::{Look, root::root_file_system};
 use anyhow::Result;
 use doc::{Doc, Namespace};
 use std::path::Path;
-use step::{Act, Step};
+use step::{Act, Fault, Step};
 
 /// Everything from the clone on. The steps before `Clone` are the parent's, the rest the child's.
 pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
@@ -99,6 +99,15 @@ pub fn hooks(doc: &Doc, look: &Look, kind: &str, status: &str) -> Result<Vec<Act
         state: state.clone(),
     };
     Ok(doc.hooks(kind)?.into_iter().map(hook).collect())
+}
+
+/// The poststart hooks of a process that runs now, in order; the first failure is the answer
+/// (runtime.md, Lifecycle: the container is to be stopped).
+pub fn poststart(doc: &Doc, look: &Look, pid: i32) -> Result<()> {
+    for act in hooks(doc, look, "poststart", "running")? {
+        act.make_for(pid).map_err(|e| Fault::new(&act, e))?;
+    }
+    Ok(())
 }
 
 /// Host and domain name, in a uts namespace of the container's; where `ns` has pinned it, the host name

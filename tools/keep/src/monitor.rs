@@ -59,7 +59,8 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     let log = File::options().append(true).create(true).open(&path);
     let log = log.with_context(|| format!("open {}", path.display()))?;
     let null = File::options().read(true).write(true).open("/dev/null").context("open /dev/null")?;
-    let steps = launch::init(doc, &Look::now(doc, host)?)?;
+    let look = Look::now(doc, host)?;
+    let steps = launch::init(doc, &look)?;
     let ((out, out_w), (err, err_w)) = (io::pipe()?, io::pipe()?);
     let mut signals = launch::signals()?;
     let streams = if doc.terminal() {
@@ -72,7 +73,8 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     let how = Start { stdio: streams, watch, ..Start::default() };
     let mut child = launch::start(&steps, how, &mut signals)?;
     let record = Record::new(&host.roots, id, child.pid);
-    if let Err(e) = launch::save(&host.roots, &record) {
+    let begun = launch::save(&host.roots, &record).and_then(|()| launch::poststart(doc, &look, child.pid));
+    if let Err(e) = begun {
         let _ = process::signal(&child.pidfd, process::KILL);
         let _ = process::wait(child.pid);
         return Err(e);

@@ -101,7 +101,8 @@ fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> R
     if let Some(pid) = Record::read(&host.roots, id).ok().flatten().and_then(|r| r.running()) {
         bail!("spawn {id}: it runs already, as process {pid}");
     }
-    let steps = launch::init(doc, &Look::now(doc, host)?)?;
+    let look = Look::now(doc, host)?;
+    let steps = launch::init(doc, &look)?;
     driver.expect(steps.len());
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(driver) } else { None };
     let null = if input { None } else { Some(File::open("/dev/null")?.into()) };
@@ -111,6 +112,7 @@ fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> R
     let exit = launch::foreground(how, |child| {
         let begun = Record::new(&host.roots, id, child.pid);
         launch::save(&host.roots, &begun)?;
+        launch::poststart(doc, &look, child.pid)?;
         record = Some(begun);
         drop(lock);
         Ok(())
