@@ -44,7 +44,7 @@ like 'poststop comes last' "$(tail -n 2 "$T/seen")" 'poststop'
 like 'and knows that it has stopped' "$(tail -n 1 "$T/seen")" '"status":"stopped","pid":0'
 
 for kind in prestart createRuntime createContainer startContainer poststart; do
-  stave new --rootfs "$rootfs" | jq -c --argjson h "$(hook $kind 'echo no such thing >&2; exit 3' $sh)" '.hooks = $h' >"$T/doc"
+  stave new --rootfs "$rootfs" | jq -c --argjson h "$(hook $kind 'echo no such thing >&2; exit 3')" '.hooks = $h' >"$T/doc"
   no "a $kind hook that fails" stave spawn --rm -- true <"$T/doc"
   is 'it is named, with what it said' "$err" "stave-spawn: run $kind hook /bin/sh: exit status 3: no such thing"
   is 'status' "$status" 125
