@@ -153,6 +153,23 @@ pub fn tool<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>
     if sys::io::ensure_stdio().is_err() {
         return ExitCode::from(broken);
     }
+    parsed(name, broken, run)
+}
+
+/// As [`tool`], for those that clone into a container: it could write to their program on the host,
+/// so they first run again from something that nobody can write to ([`sys::seal`]).
+pub fn cloning_tool<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>) -> ExitCode {
+    if sys::io::ensure_stdio().is_err() {
+        return ExitCode::from(broken);
+    }
+    if let Err(e) = sys::seal::seal() {
+        say(name, &format!("seal this program against writing: {e}"));
+        return ExitCode::from(broken);
+    }
+    parsed(name, broken, run)
+}
+
+fn parsed<A: Parser>(name: &str, broken: u8, run: impl FnOnce(A) -> Result<u8>) -> ExitCode {
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(e) => return parse_error::<A>(name, &e),

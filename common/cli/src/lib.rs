@@ -16,7 +16,9 @@ mod words;
 
 pub use drive::{Drive, Driver, roll_back, undo_all};
 pub use end::end;
-pub use error::{Failure, Usage, fail, fail_with, fail_with_status, left, line, say, status, tool, usage};
+pub use error::{
+    Failure, Usage, cloning_tool, fail, fail_with, fail_with_status, left, line, say, status, tool, usage,
+};
 pub use filter::{Filter, Stage, command, filter, show};
 pub use output::{each, print, print_doc, table};
 pub use sibling::sibling;

@@ -179,7 +179,7 @@ fn capabilities(add: &[String], drop: &[String], doc: &mut Doc) -> Result<()> {
 }
 
 fn init(doc: &mut Doc) -> Result<()> {
-    let own = std::env::current_exe().context("--init: find this program")?;
+    let own = sys::seal::program().context("--init: find this program")?;
     let program: PathBuf = own.with_file_name("stave-init");
     if !program.is_file() {
         bail!("--init: {} is not there", program.display());

@@ -14,6 +14,7 @@ pub mod mount;
 pub mod ns;
 pub mod process;
 pub mod sched;
+pub mod seal;
 pub mod tty;
 pub mod usage;
 pub mod walk;

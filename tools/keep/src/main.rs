@@ -1,5 +1,5 @@
 //! `stave-keep`: see lib.rs.
 
 fn main() -> std::process::ExitCode {
-    cli::tool::<stave_keep::Words>("keep", 125, |w| stave_keep::run(&w))
+    cli::cloning_tool::<stave_keep::Words>("keep", 125, |w| stave_keep::run(&w))
 }

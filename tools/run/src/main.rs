@@ -1,5 +1,5 @@
 //! `stave-run`: see lib.rs.
 
 fn main() -> std::process::ExitCode {
-    cli::tool("run", 125, stave_run::run)
+    cli::cloning_tool("run", 125, stave_run::run)
 }

@@ -1,5 +1,5 @@
 //! `stave-spawn`: see lib.rs.
 
 fn main() -> std::process::ExitCode {
-    cli::tool::<stave_spawn::Words>("spawn", 125, |w| stave_spawn::run(&w))
+    cli::cloning_tool::<stave_spawn::Words>("spawn", 125, |w| stave_spawn::run(&w))
 }

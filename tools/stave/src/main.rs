@@ -23,6 +23,9 @@ front       run rm oci
 stave X --help says more, and man stave-X, stave(7), stave-document(7).
 ";
 
+/// Those that seal their program, which one exec is enough for if it is done here.
+const CLONING: [&str; 6] = ["exec", "join", "keep", "oci", "run", "spawn"];
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     let Some(word) = args.next() else {
@@ -81,6 +84,10 @@ fn exec(word: &OsString, args: Vec<OsString>) -> ExitCode {
     let file = format!("stave-{name}");
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name(&file)).filter(|p| p.exists());
     let program = beside.unwrap_or_else(|| PathBuf::from(&file));
+    if CLONING.contains(&name.as_str()) && program.is_absolute() {
+        let words: Vec<OsString> = std::iter::once(OsString::from(&file)).chain(args.iter().cloned()).collect();
+        let _ = sys::seal::exec_sealed(&program, &words);
+    }
     let error = Command::new(&program).arg0(&file).args(args).exec();
     if error.kind() == std::io::ErrorKind::NotFound {
         say(&format!("no tool '{name}' (see stave --help)"));
