@@ -273,6 +273,11 @@ rootfs() {
   export B="$prepared/busybox"
 }
 
+# attack NAME FILE: a program of tests/attacks, which needs nothing of the root that it runs in.
+attack() {
+  gcc -O1 -Wall -static -o "$2" "$here/../attacks/$1.c" || fail "attacks/$1.c can be compiled"
+}
+
 # image: busybox:latest is in the script's own store, unpacked.
 image() {
   rootfs

@@ -119,7 +119,8 @@ fn exec(fd: &OwnedFd, origin: &Path, args: &[OsString]) -> Errno {
 fn detached(program: &Path) -> Result<OwnedFd> {
     let how = rx::OpenTreeFlags::OPEN_TREE_CLONE | rx::OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = rx::open_tree(rustix::fs::CWD, program, how)?;
-    let attr = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let attr =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
     // SAFETY: the path is an empty C string, the struct lives over the call and its size is given.
     Errno::check(unsafe {
         libc::syscall(

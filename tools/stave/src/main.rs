@@ -85,7 +85,8 @@ fn exec(word: &OsString, args: Vec<OsString>) -> ExitCode {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name(&file)).filter(|p| p.exists());
     let program = beside.unwrap_or_else(|| PathBuf::from(&file));
     if CLONING.contains(&name.as_str()) && program.is_absolute() {
-        let words: Vec<OsString> = std::iter::once(OsString::from(&file)).chain(args.iter().cloned()).collect();
+        let words: Vec<OsString> =
+            std::iter::once(OsString::from(&file)).chain(args.iter().cloned()).collect();
         let _ = sys::seal::exec_sealed(&program, &words);
     }
     let error = Command::new(&program).arg0(&file).args(args).exec();
