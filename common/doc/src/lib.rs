@@ -8,6 +8,7 @@ mod isolation;
 mod kinds;
 mod sched;
 mod sysctl;
+mod validate;
 mod view;
 
 pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate};

@@ -172,7 +172,7 @@ pub struct Layer {
 }
 
 impl Doc {
-    fn text(&self, pointer: &str) -> Option<&str> {
+    pub(crate) fn text(&self, pointer: &str) -> Option<&str> {
         self.get(pointer).and_then(Value::as_str)
     }
 
@@ -250,7 +250,9 @@ impl Doc {
 
     /// `linux.namespaces`.
     pub fn namespaces(&self) -> Result<Vec<Namespace>, Error> {
-        Ok(self.read("/linux/namespaces")?.unwrap_or_default())
+        let mut list: Vec<Namespace> = self.read("/linux/namespaces")?.unwrap_or_default();
+        list.iter_mut().for_each(|n| n.path = n.path.take().filter(|p| !p.is_empty()));
+        Ok(list)
     }
 
     /// Writes `linux.namespaces`.

@@ -9,6 +9,7 @@ use step::{Act, Fault, Step};
 
 /// Everything from the clone on. The steps before `Clone` are the parent's, the rest the child's.
 pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
+    doc.sense()?;
     let namespaces = doc.namespaces()?;
     let new = |kind: &str| namespaces.iter().any(|n| n.kind == kind && n.path.is_none());
     let mut steps = Vec::new();
