@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The common crates, lowest first, and what of ours each may import.
-const COMMON: [(&str, &[&str]); 8] = [
-    ("doc", &[]),
+const COMMON: [(&str, &[&str]); 9] = [
+    ("seccomp", &[]),
+    ("doc", &["seccomp"]),
     ("sys", &[]),
     ("step", &["sys"]),
     ("store", &["doc", "sys"]),
     ("registry", &["store", "sys"]),
     ("state", &["doc", "sys"]),
-    ("launch", &["doc", "sys", "step", "state"]),
+    ("launch", &["doc", "sys", "step", "state", "seccomp"]),
     ("cli", &["doc", "sys", "step", "state"]),
 ];
 
