@@ -63,6 +63,7 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
         work: bundle.join("work"),
         at: bundle.join("rootfs"),
         volatile: false,
+        userxattr: false,
     });
     let own = Roots::cgroup(id);
     let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);

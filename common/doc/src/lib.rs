@@ -4,6 +4,8 @@
 //! does not know: every key that a tool does not edit passes through, in order.
 #![forbid(unsafe_code)]
 
+mod devices;
+mod idmap;
 mod isolation;
 mod kinds;
 mod sched;
@@ -11,6 +13,8 @@ mod sysctl;
 mod validate;
 mod view;
 
+pub use devices::Device;
+pub use idmap::IdMapping;
 pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate};
 pub use sched::{Affinity, IoPriority, MemoryPolicy, Scheduler};
 pub use sysctl::Sysctl;

@@ -1,12 +1,13 @@
 //! Typed views over single keys. Names and shapes are those of the OCI runtime specification
 //! (config.md, config-linux.md); what has the wrong shape is an error that names the key.
 
-use crate::{Doc, Error, shape};
+use crate::{Doc, Error, IdMapping, shape};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// An entry of `mounts`.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// Absolute path inside the container.
     pub destination: String,
@@ -19,6 +20,12 @@ pub struct Mount {
     /// Mount options in fstab's words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// How the source's users show at the destination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// How its groups do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
 }
 
 /// An entry of `linux.namespaces`.
@@ -233,7 +240,14 @@ impl Doc {
 
     /// `mounts`, in order.
     pub fn mounts(&self) -> Result<Vec<Mount>, Error> {
-        Ok(self.read("/mounts")?.unwrap_or_default())
+        let list: Vec<Mount> = self.read("/mounts")?.unwrap_or_default();
+        for (n, m) in list.iter().enumerate() {
+            let texts = m.options.iter().chain(&m.source).chain(&m.kind).chain([&m.destination]);
+            if m.destination.is_empty() || texts.clone().any(|t| t.contains('\0')) {
+                return Err(shape(&format!("/mounts/{n}"), "an empty destination, or a NUL byte"));
+            }
+        }
+        Ok(list)
     }
 
     /// Adds a mount; one with the same destination is replaced where it stands.

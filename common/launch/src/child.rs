@@ -36,7 +36,7 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
     while n < steps.len() {
         let Step { act, side } = &steps[n];
         if *side == Side::Parent {
-            walk.hand(n);
+            walk.hand(act, n);
             n += 1;
             continue;
         }
@@ -119,16 +119,23 @@ impl Walk<'_> {
     }
 
     fn reply(&self) -> Vec<u8> {
+        self.answer().0
+    }
+
+    fn answer(&self) -> (Vec<u8>, Option<OwnedFd>) {
         match sys::io::recv(self.peer()) {
-            Ok((reply, _)) if !reply.is_empty() => reply,
+            Ok((reply, fd)) if !reply.is_empty() => (reply, fd),
             _ => sys::process::exit_now(125),
         }
     }
 
     /// The parent does step `n`; this process waits for it.
-    fn hand(&self, n: usize) {
+    fn hand(&self, act: &Act, n: usize) {
         self.tell(&Message::Hand { n }, None);
-        self.reply();
+        let (_, tree) = self.answer();
+        if let (Some(tree), Act::Source { source, .. }) = (tree, act) {
+            step::hold(source, tree);
+        }
     }
 
     fn ask(&self, n: usize) -> Next {

@@ -189,6 +189,7 @@ fn init(doc: &mut Doc) -> Result<()> {
         kind: Some("bind".into()),
         source: Some(program.to_string_lossy().into_owned()),
         options: vec!["bind".into(), "ro".into()],
+        ..Mount::default()
     })?;
     let mut args = doc.args()?;
     if args.first().map(String::as_str) != Some(INIT) {

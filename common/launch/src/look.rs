@@ -22,6 +22,8 @@ pub struct Look {
     pub overlay: Option<Act>,
     /// Directories whose files make up the root, topmost first: for etc/passwd.
     pub dirs: Vec<PathBuf>,
+    /// The old root is covered instead of left (`--no-pivot`).
+    pub no_pivot: bool,
     /// Mounted v1 hierarchies, to show the container its own.
     pub host: Host,
 }
@@ -47,6 +49,7 @@ impl Look {
             overlay: None,
             dirs: vec![root.clone()],
             root,
+            no_pivot: false,
             host: host.clone(),
         };
         look.looked()
@@ -83,6 +86,7 @@ impl Look {
             mounted: true,
             overlay: overlay(doc, &host.roots)?,
             dirs,
+            no_pivot: false,
             host: host.clone(),
         })
     }
@@ -107,5 +111,6 @@ pub fn overlay(doc: &Doc, roots: &Roots) -> Result<Option<Act>> {
         work: roots.in_bundle(id, "work"),
         at: roots.in_bundle(id, "rootfs"),
         volatile: doc.stave_flag("volatile"),
+        userxattr: false,
     }))
 }

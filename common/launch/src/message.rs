@@ -24,7 +24,7 @@ pub enum Message {
     /// Stopped because it was told to.
     Quit,
     /// The end: step `n`, or what it was where the reader does not know the steps.
-    Failed { n: usize, act: Option<Act>, errno: i32, why: Option<String>, status: Option<u8> },
+    Failed { n: usize, act: Option<Box<Act>>, errno: i32, why: Option<String>, status: Option<u8> },
 }
 
 /// A message is received in one buffer of this size.
@@ -43,18 +43,19 @@ impl Message {
             other => other.clone(),
         };
         let why = fail.why.as_ref().map(|w| w.chars().take(1000).collect());
-        let of =
-            |act| Message::Failed { n, act, errno: fail.errno.0, why: fail.why.clone(), status: fail.status };
-        if bytes(&of(Some(short.clone()))).len() < LIMIT {
-            return of(Some(short));
+        let (errno, status) = (fail.errno.0, fail.status);
+        let whole = Message::Failed { n, act: Some(Box::new(short)), errno, why: fail.why.clone(), status };
+        if bytes(&whole).len() < LIMIT {
+            return whole;
         }
-        Message::Failed { n, act: None, errno: fail.errno.0, why, status: fail.status }
+        Message::Failed { n, act: None, errno, why, status }
     }
 
     /// The fault that it tells of; `known`: the step, where the message does not say.
     pub fn fault(self, known: impl Fn(usize) -> Option<Act>) -> Option<Fault> {
         let Message::Failed { n, act, errno, why, status } = self else { return None };
-        Some(Fault::new(&act.or_else(|| known(n))?, Fail { errno: Errno(errno), why, status }))
+        let act = act.map(|a| *a).or_else(|| known(n))?;
+        Some(Fault::new(&act, Fail { errno: Errno(errno), why, status }))
     }
 }
 

@@ -216,7 +216,8 @@ impl Talk {
             w.after(n, act, &result);
         }
         result.map_err(|e| Fault::new(act, e))?;
-        self.reply(b"g");
+        let tree = step::release();
+        let _ = sys::io::send(&self.socket, b"g", tree.as_ref().map(AsFd::as_fd));
         Ok(())
     }
 

@@ -50,20 +50,15 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     if new("pid") || doc.terminal() {
         acts.push(Act::Session {});
     }
-    if new("mount") {
-        acts.extend(root_file_system(doc, look)?);
-    } else if doc.terminal() {
-        acts.push(Act::Terminal { root: "/".into() });
-    }
+    steps.extend(acts.into_iter().map(Step::child));
+    let root = root_file_system(doc, look)?;
+    steps.extend(root.make);
     // Before the pivot, when all is mounted (runtime.md, Lifecycle): the container's own paths and the
     // host's can both be reached.
-    let pivot = acts.iter().position(|a| matches!(a, Act::PivotRoot { .. })).unwrap_or(acts.len());
-    let rest = acts.split_off(pivot);
-    steps.extend(acts.into_iter().map(Step::child));
     steps.extend(hooks(doc, look, "prestart", "creating")?.into_iter().map(Step::parent));
     steps.extend(hooks(doc, look, "createRuntime", "creating")?.into_iter().map(Step::parent));
     steps.extend(hooks(doc, look, "createContainer", "creating")?.into_iter().map(Step::child));
-    steps.extend(rest.into_iter().map(Step::child));
+    steps.extend(root.close);
     let mut acts = process(doc, look)?;
     let exec = acts.len().saturating_sub(1);
     acts.splice(exec..exec, hooks(doc, look, "startContainer", "created")?);

@@ -1,127 +1,118 @@
-//! The root file system of a new mount namespace: its mounts, its /dev, what is hidden and what can
-//! only be read, and the pivot.
+//! The root file system: how it becomes a mount of its own, what is mounted in it, what is hidden and
+//! what can only be read, and the exchange of roots.
+
+mod dev;
+mod mounts;
 
 use crate::Look;
 use anyhow::{Result, bail};
-use doc::{Doc, Mount};
-use std::path::{Path, PathBuf};
-use step::Act;
+use doc::Doc;
+use std::path::Path;
+use step::{Act, Step};
 
-/// From the host's tree to the container's.
-pub(crate) fn root_file_system(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
+/// From the host's tree to the container's, in two parts: between them both can be reached, by hooks.
+pub(crate) struct RootFs {
+    /// Everything is mounted and made.
+    pub make: Vec<Step>,
+    /// It is closed: paths hidden or read-only, the other root gone.
+    pub close: Vec<Step>,
+}
+
+/// Of a document. Without a mount namespace of its own what is mounted stays mounted on the host.
+pub(crate) fn root_file_system(doc: &Doc, look: &Look) -> Result<RootFs> {
+    let namespaces = doc.namespaces()?;
+    let own_tree = namespaces.iter().any(|n| n.kind == "mount");
+    let own_root = look.root != Path::new("/");
+    let hidden = doc.strings("/linux/maskedPaths")?;
+    let readonly = doc.strings("/linux/readonlyPaths")?;
+    if !own_tree {
+        if !hidden.is_empty() || !readonly.is_empty() {
+            bail!("maskedPaths, readonlyPaths: unable to restrict them without a private mount namespace");
+        }
+        if !own_root && !doc.mounts()?.is_empty() {
+            bail!("mounts: the container has neither a root nor a mount namespace of its own");
+        }
+        if !own_root {
+            let terminal = doc.terminal().then(|| Step::child(Act::Terminal { root: "/".into() }));
+            return Ok(RootFs { make: terminal.into_iter().collect(), close: Vec::new() });
+        }
+    }
     let root = &look.root;
-    let own_root = root != Path::new("/");
-    let how = doc.get("/linux/rootfsPropagation").and_then(|v| v.as_str()).unwrap_or("rslave");
-    if how.ends_with("shared") {
-        bail!("rootfsPropagation {how}: what is mounted in the container would be mounted outside too");
+    let how = propagation(doc)?;
+    let mut make: Vec<Step> = if own_tree { top(doc, look, how)? } else { Vec::new() };
+    if !own_tree && !look.mounted {
+        make.push(Step::child(Act::BindSelf { path: root.clone() }));
     }
-    let mut acts = vec![Act::Propagate { at: "/".into(), how: how.into() }];
-    // Where no stage could leave the root mounted, it is mounted here, for this process alone.
-    match &look.overlay {
-        _ if !own_root || look.mounted => {}
-        Some(overlay) => acts.push(overlay.clone()),
-        None => acts.push(Act::BindSelf { path: root.clone() }),
-    }
-    // What is made in /dev is made as soon as that is mounted: with the volumes in place the same
-    // path may lead, by a link of the image's, into a directory of the host's.
-    let mut terminal = doc.terminal();
-    for m in &doc.mounts()? {
-        acts.extend(mount(root, m, look));
-        // A /dev of the host's is left as it is.
-        if own_root && m.destination == "/dev" && !is_bind(m) {
-            acts.extend(dev(root));
+    let mut late = Vec::new();
+    make.extend(mounts::all(doc, look, &mut late)?);
+
+    let mut close = late;
+    close.extend(readonly.into_iter().map(|p| Act::Readonly { root: root.clone(), path: p.into() }));
+    let mut seen = std::collections::HashSet::new();
+    for path in hidden.into_iter().map(std::path::PathBuf::from) {
+        if seen.insert(path.components().collect::<std::path::PathBuf>()) {
+            close.push(Act::Mask { root: root.clone(), path });
         }
-        if terminal && m.destination == "/dev/pts" {
-            acts.push(Act::Terminal { root: root.clone() });
-            terminal = false;
-        }
-    }
-    if terminal {
-        acts.push(Act::Terminal { root: root.clone() });
-    }
-    for path in doc.strings("/linux/readonlyPaths")? {
-        acts.push(Act::Readonly { root: root.clone(), path: path.into() });
-    }
-    for path in doc.strings("/linux/maskedPaths")? {
-        acts.push(Act::Mask { root: root.clone(), path: path.into() });
     }
     if own_root {
         if doc.root_readonly() {
-            acts.push(Act::Readonly { root: root.clone(), path: "/".into() });
+            close.push(Act::Readonly { root: root.clone(), path: "/".into() });
         }
-        acts.push(Act::PivotRoot { root: root.clone() });
+        let other = match (own_tree, look.no_pivot) {
+            (false, _) => Some("chroot".into()),
+            (true, true) => Some("move".into()),
+            (true, false) => None,
+        };
+        close.push(Act::PivotRoot { root: root.clone(), how: other });
     }
-    Ok(acts)
+    // A root that is shared cannot be pivoted to; an unbindable one could not be bound.
+    if own_tree && matches!(how, "shared" | "rshared" | "unbindable" | "runbindable") {
+        close.push(Act::Propagate { at: "/".into(), how: how.into() });
+    }
+    Ok(RootFs { make, close: close.into_iter().map(Step::child).collect() })
 }
 
-fn is_bind(m: &Mount) -> bool {
-    m.kind.as_deref() == Some("bind") || m.options.iter().any(|o| o == "bind" || o == "rbind")
+/// `linux.rootfsPropagation`.
+fn propagation(doc: &Doc) -> Result<&str> {
+    let how = doc.get("/linux/rootfsPropagation").and_then(|v| v.as_str()).filter(|w| !w.is_empty());
+    let how = how.unwrap_or("rslave");
+    if sys::mount::propagation(how).is_none() {
+        bail!("linux.rootfsPropagation: {how} is none of shared, slave, private, unbindable");
+    }
+    Ok(how)
 }
 
-/// One entry of `mounts`. `cgroup` means the container's own view of every hierarchy.
-fn mount(root: &Path, m: &Mount, look: &Look) -> Vec<Act> {
-    let act = |to: PathBuf, source: String, kind: Option<String>, options: Vec<String>| Act::Mount {
-        root: root.to_owned(),
-        to,
-        source,
-        kind,
-        options,
-    };
-    let to = PathBuf::from(&m.destination);
-    if is_bind(m) {
-        let source = m.source.clone().unwrap_or_default();
-        let source = look.bundle.join(source);
-        let mut options = m.options.clone();
-        if !options.iter().any(|o| o == "bind" || o == "rbind") {
-            options.insert(0, "bind".into());
-        }
-        return vec![act(to, source.to_string_lossy().into_owned(), None, options)];
+/// The root as a mount that pivot_root(2) takes, in a tree from which nothing comes out that is not
+/// meant to.
+fn top(doc: &Doc, look: &Look, how: &str) -> Result<Vec<Step>> {
+    let root = &look.root;
+    let mut acts = vec![Act::Propagate { at: "/".into(), how: how.into() }];
+    if root == Path::new("/") {
+        return Ok(acts.into_iter().map(Step::child).collect());
     }
-    let source = m.source.clone().or_else(|| m.kind.clone()).unwrap_or_default();
-    if m.kind.as_deref() != Some("cgroup") {
-        return vec![act(to, source, m.kind.clone(), m.options.clone())];
+    let user = doc.namespaces()?.iter().any(|n| n.kind == "user");
+    // Other mounts stay shared, so that a volume can be: but not the one that the root lies on.
+    let open = how != "rslave";
+    // Where no stage could leave the root mounted, it is mounted here, for this process alone.
+    let overlay = look.overlay.as_ref().filter(|_| !look.mounted);
+    if let Some(overlay) = overlay {
+        acts.push(in_user_namespace(overlay, user || look.host.euid != 0));
     }
-    if look.host.cgroups.pure_v2() {
-        return vec![act(to, "cgroup".into(), Some("cgroup2".into()), m.options.clone())];
+    if open {
+        let how = if how == "slave" { "slave" } else { "private" };
+        acts.push(Act::PropagateHolder { of: root.clone(), how: how.into() });
     }
-    let readonly = |o: &String| o == "ro" || o == "rw";
-    let open: Vec<String> = m.options.iter().filter(|o| !readonly(o)).cloned().collect();
-    let mut tmpfs = open.clone();
-    tmpfs.push("mode=755".into());
-    let mut acts = vec![act(to.clone(), "tmpfs".into(), Some("tmpfs".into()), tmpfs)];
-    for dir in &look.cgroups {
-        let name = dir.mount.file_name().unwrap_or_default();
-        let (kind, mut options) =
-            if dir.v2 { ("cgroup2", Vec::new()) } else { ("cgroup", dir.controllers.clone()) };
-        options.splice(0..0, m.options.iter().cloned());
-        acts.push(act(to.join(name), "cgroup".into(), Some(kind.into()), options));
+    // A mount that came along into a user namespace is locked in its place.
+    if open || user || (!look.mounted && overlay.is_none()) {
+        acts.push(Act::BindSelf { path: root.clone() });
     }
-    if m.options.iter().any(|o| o == "ro") {
-        acts.push(Act::Readonly { root: root.to_owned(), path: to });
-    }
-    acts
+    Ok(acts.into_iter().map(Step::child).collect())
 }
 
-/// The devices and links that every container has (runtime spec, config-linux.md, Default Devices).
-fn dev(root: &Path) -> Vec<Act> {
-    let nodes =
-        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-    let links = [
-        ("/proc/self/fd", "fd"),
-        ("/proc/self/fd/0", "stdin"),
-        ("/proc/self/fd/1", "stdout"),
-        ("/proc/self/fd/2", "stderr"),
-        ("/proc/kcore", "core"),
-        ("pts/ptmx", "ptmx"),
-    ];
-    let mut acts = Vec::new();
-    for (name, major, minor) in nodes {
-        let path = Path::new("/dev").join(name);
-        acts.push(Act::Device { root: root.to_owned(), path, major, minor, mode: 0o666 });
+fn in_user_namespace(overlay: &Act, yes: bool) -> Act {
+    let mut overlay = overlay.clone();
+    if let Act::Overlay { userxattr, .. } = &mut overlay {
+        *userxattr = yes;
     }
-    for (target, name) in links {
-        let link = Path::new("/dev").join(name);
-        acts.push(Act::Symlink { root: root.to_owned(), target: target.into(), link });
-    }
-    acts
+    overlay
 }

@@ -1,10 +1,11 @@
 //! Doing and undoing.
 
-use crate::{Act, Done, Fail, exec, hook};
+use crate::{Act, Done, Fail, exec, held, hook, mounts};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use sys::inroot::{self, fd_path};
+use sys::inroot::{self, FileType, Node};
+use sys::mount::Words;
 use sys::{Errno, cgroup, cred, io, keyring, label, mount, ns, process, sched, tty};
 
 type Result<T> = std::result::Result<T, Fail>;
@@ -18,40 +19,50 @@ impl Act {
             Act::Mkdir { path, mode } => return mkdir(path, *mode),
             Act::Save { path, text, sync, .. } => save(path, text, *sync)?,
             Act::Name { link, target } => return name(link, target),
-            Act::Write { path, text } => {
-                fs::File::options()
-                    .write(true)
-                    .custom_flags(sys::O_NONBLOCK)
-                    .open(path)
-                    .and_then(|mut f| std::io::Write::write_all(&mut f, text.as_bytes()))?;
-            }
+            Act::Write { path, text } => write(path, text)?,
 
-            Act::Overlay { lower, upper, work, at, volatile } => {
+            Act::Overlay { lower, upper, work, at, volatile, userxattr } => {
                 if mount::is_mount(at)? == Some(mount::OVERLAY) {
                     return Ok(Done::WasSo);
                 }
                 if let (Some(top), false) = (lower.first(), work.join("work").exists()) {
                     like(upper, top).map_err(|e| missing(lower, e.errno))?;
                 }
-                let overlay = mount::Overlay { lower, upper: Some((upper, work)), volatile: *volatile };
+                let (volatile, userxattr) = (*volatile, *userxattr);
+                let overlay = mount::Overlay { lower, upper: Some((upper, work)), volatile, userxattr };
                 overlay.mount(at).map_err(|e| missing(lower, e))?;
             }
-            Act::Mount { root, to, source, kind, options } => {
-                mount_in(root, to, source, kind.as_deref(), options)?;
+            Act::Source { source, options, idmap } => {
+                let tree = mounts::source_tree(Path::new(source), &Words::of(options), idmap.as_ref())?;
+                held::hold(source, tree.into());
             }
-            Act::Mask { root, path } => mask(root, path)?,
-            Act::Readonly { root, path } => readonly(root, path)?,
+            Act::Mount { root, to, source, kind, options, idmap, or } => mounts::Mounting {
+                root,
+                to,
+                source,
+                kind: kind.as_deref(),
+                options,
+                idmap: idmap.as_ref(),
+                or: or.as_deref(),
+            }
+            .make()?,
+            Act::Mask { root, path } => mounts::mask(root, path)?,
+            Act::Readonly { root, path } => mounts::readonly(root, path)?,
             Act::Propagate { at, how } => mount::propagate(at, how)?,
-            Act::Device { root, path, major, minor, mode } => {
-                let root = inroot::root(root)?;
-                inroot::mknod_char(&root, path, *major, *minor, *mode & 0o7777)?;
+            Act::PropagateHolder { of, how } => mount::propagate_holder(of, how)?,
+            Act::Device { root, path, kind, major, minor, mode, uid, gid } => {
+                let kind = match kind.as_str() {
+                    "c" => FileType::CharacterDevice,
+                    "b" => FileType::BlockDevice,
+                    "p" => FileType::Fifo,
+                    _ => return Err(Errno(sys::EINVAL).into()),
+                };
+                let node = Node { kind, major: *major, minor: *minor };
+                mounts::device(root, path, node, *mode, (*uid, *gid))?;
             }
             Act::Symlink { root, target, link } => inroot::symlink(inroot::root(root)?, target, link)?,
-            Act::BindSelf { path } => {
-                let words = ["rbind".to_owned()];
-                mount::mount(&path.to_string_lossy(), path, None, &words)?;
-            }
-            Act::PivotRoot { root } => mount::pivot_root(root)?,
+            Act::BindSelf { path } => mounts::bind_self(path)?,
+            Act::PivotRoot { root, how } => mounts::pivot(root, how.as_deref())?,
 
             Act::Pin { kind, at } => {
                 if matches!(mount::is_mount(at), Ok(Some(mount::NSFS))) {
@@ -129,6 +140,8 @@ impl Act {
                 hook::run(path, args, env, *timeout, &state.to_string())?;
                 Ok(Done::Made)
             }
+            // As the child sees the tree: what it has mounted may be a source too.
+            Act::Source { .. } => ns::in_tree_of(pid, || Ok(self.make()))?,
             _ => self.make(),
         }
     }
@@ -147,9 +160,10 @@ impl Act {
                 gone_is_fine(fs::remove_file(link))?;
             }
             Act::Overlay { at, .. } => mount::umount_all(at)?,
+            Act::BindSelf { path } => mount::umount_top(path)?,
             Act::Mount { root, to, .. } => {
-                if let Ok(fd) = inroot::open(inroot::root(root)?, to, inroot::O_PATH) {
-                    mount::umount_all(&fs::read_link(fd_path(&fd))?)?;
+                if let Some(at) = mounts::place(root, to) {
+                    mount::umount_all(&at)?;
                 }
             }
             Act::Pin { at, .. } => {
@@ -314,57 +328,6 @@ fn like(path: &Path, other: &Path) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(meta.mode() & 0o7777))?)
 }
 
-fn mount_in(root: &Path, to: &Path, source: &str, kind: Option<&str>, options: &[String]) -> Result<()> {
-    let bind = options.iter().any(|o| o == "bind" || o == "rbind");
-    let file = bind
-        && !fs::metadata(source)
-            .map_err(|e| Fail {
-                errno: e.into(),
-                why: Some(format!("{source}: No such file or directory")),
-                status: None,
-            })?
-            .is_dir();
-    let root = inroot::root(root)?;
-    let at = inroot::make_target(&root, to, file)?;
-    mount::mount(source, &fd_path(&at), kind.filter(|k| *k != "bind"), options)?;
-    if mount::needs_more(options) {
-        // The handle stands for what lies below the new mount; the path finds the mount itself.
-        let top = inroot::open(&root, to, inroot::O_PATH)?;
-        mount::more(&fd_path(&top), options)?;
-    }
-    Ok(())
-}
-
-fn mask(root: &Path, path: &Path) -> Result<()> {
-    let root = inroot::root(root)?;
-    let at = match inroot::open(&root, path, inroot::O_PATH) {
-        Err(Errno(sys::ENOENT) | Errno(sys::ENOTDIR)) => return Ok(()), // nothing to hide
-        other => other?,
-    };
-    if inroot::is_dir(&at)? {
-        let words = ["ro".to_owned(), "nr_inodes=1".to_owned()];
-        Ok(mount::mount("tmpfs", &fd_path(&at), Some("tmpfs"), &words)?)
-    } else {
-        Ok(mount::mount("/dev/null", &fd_path(&at), None, &["bind".to_owned()])?)
-    }
-}
-
-fn readonly(root: &Path, path: &Path) -> Result<()> {
-    if path == Path::new("/") {
-        return Ok(mount::remount_readonly(root)?);
-    }
-    let root = inroot::root(root)?;
-    let at = match inroot::open(&root, path, inroot::O_PATH) {
-        Err(Errno(sys::ENOENT) | Errno(sys::ENOTDIR)) => return Ok(()),
-        other => other?,
-    };
-    let own = fd_path(&at);
-    mount::mount(&own.to_string_lossy(), &own, None, &["rbind".to_owned()])?;
-    // The handle still stands for what lies below; the new mount is found by the path again.
-    let top = inroot::open(&root, path, inroot::O_PATH)?;
-    Ok(mount::remount_readonly(&fd_path(&top))?)
-}
-
 /// Removes a tree, never crossing into another file system: a mount that is still there stops it.
 fn remove_tree(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
@@ -384,11 +347,20 @@ pub fn terminal(root: &Path, give: impl FnOnce(std::os::fd::BorrowedFd) -> sys::
     }
     tty::control(&slave)?;
     // /dev/console is the terminal (runtime spec, config.md, process.terminal).
-    let root_fd = inroot::root(root)?;
-    if inroot::open(&root_fd, Path::new("/dev/pts/ptmx"), inroot::O_PATH).is_ok() && root != Path::new("/") {
-        let console = inroot::make_target(&root_fd, Path::new("/dev/console"), true)?;
-        let own = fd_path(&slave);
-        mount::mount(&own.to_string_lossy(), &fd_path(&console), None, &["bind".to_owned()])?;
+    if root != Path::new("/") {
+        mounts::console(root, &slave)?;
     }
     Ok(())
+}
+
+/// Below /proc it is the kernel's own that is written to, whoever has put what there.
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Ok(below) = path.strip_prefix("/proc") {
+        return sys::procfs::write(below, text).map_err(|errno| Fail {
+            why: (errno == Errno(sys::EXDEV)).then(|| "what is at /proc is not the kernel's".into()),
+            ..errno.into()
+        });
+    }
+    let mut file = fs::File::options().write(true).custom_flags(sys::O_NONBLOCK).open(path)?;
+    Ok(std::io::Write::write_all(&mut file, text.as_bytes())?)
 }

@@ -6,10 +6,14 @@
 
 mod does;
 mod exec;
+mod held;
 mod hook;
+mod mounts;
 mod show;
+mod show_mount;
 
 pub use does::terminal;
+pub use held::{hold, release};
 pub use show::quote;
 
 use serde::{Deserialize, Serialize};
@@ -68,23 +72,71 @@ pub enum Act {
 
     /// overlayfs, topmost lower first; at the first mount the upper directory takes the owner and
     /// mode of the topmost lower, since it is the root that is seen. Undone: umount2(2).
-    Overlay { lower: Vec<PathBuf>, upper: PathBuf, work: PathBuf, at: PathBuf, volatile: bool },
-    /// mount(2) within a root; the target is made where missing.
-    Mount { root: PathBuf, to: PathBuf, source: String, kind: Option<String>, options: Vec<String> },
+    /// With `userxattr` as in a user namespace, where it may keep its notes in user attributes alone.
+    Overlay {
+        lower: Vec<PathBuf>,
+        upper: PathBuf,
+        work: PathBuf,
+        at: PathBuf,
+        volatile: bool,
+        #[serde(default, skip_serializing_if = "is_false")]
+        userxattr: bool,
+    },
+    /// A copy of what is at a source, taken by the parent in the child's mount namespace, with rights
+    /// that a child in a user namespace has not; for the child's `Mount` of that source, which follows.
+    Source {
+        source: String,
+        options: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idmap: Option<IdMap>,
+    },
+    /// A mount within a root, by fstab's words; the target is made where missing. `idmap`: a bind's
+    /// users show in this light. `or`: a file system that the kernel refuses (EPERM, EBUSY) is
+    /// replaced by what is there.
+    Mount {
+        root: PathBuf,
+        to: PathBuf,
+        source: String,
+        kind: Option<String>,
+        options: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idmap: Option<IdMap>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        or: Option<PathBuf>,
+    },
     /// A path within a root is hidden: a file behind /dev/null, a directory behind an empty tmpfs.
     Mask { root: PathBuf, path: PathBuf },
     /// A path within a root can only be read.
     Readonly { root: PathBuf, path: PathBuf },
     /// Mount propagation: `rslave`, `rprivate`, ...
     Propagate { at: PathBuf, how: String },
-    /// A character device within a root.
-    Device { root: PathBuf, path: PathBuf, major: u32, minor: u32, mode: u32 },
+    /// The same of the mount that a path lies on.
+    PropagateHolder { of: PathBuf, how: String },
+    /// A device (`c`, `b`) or a FIFO (`p`) within a root; bound from the host where it may not be made.
+    /// Something else there already is an error.
+    Device {
+        root: PathBuf,
+        path: PathBuf,
+        #[serde(default = "character", skip_serializing_if = "is_character")]
+        kind: String,
+        major: u32,
+        minor: u32,
+        mode: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        uid: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        gid: u32,
+    },
     /// A symbolic link within a root.
     Symlink { root: PathBuf, target: String, link: PathBuf },
     /// A mount that pivot_root(2) can take: the directory bound onto itself.
     BindSelf { path: PathBuf },
-    /// pivot_root(2); the old root is dropped.
-    PivotRoot { root: PathBuf },
+    /// pivot_root(2); the old root is dropped. `how`: `move` (MS_MOVE over the old root), or `chroot`.
+    PivotRoot {
+        root: PathBuf,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        how: Option<String>,
+    },
 
     /// A new namespace held by a bind mount of its file. Undone: umount2(2), unlink(2).
     Pin { kind: String, at: PathBuf },
@@ -183,6 +235,38 @@ pub enum Act {
     /// Default signals, close-on-exec from descriptor `fds` on, execve(2); a name without a slash
     /// is looked up in the PATH of `env`.
     Exec { args: Vec<String>, env: Vec<String>, fds: u32 },
+}
+
+/// How users and groups of a source show at its destination (mount_setattr(2), ID-mapped mounts).
+/// Each range: first id there, first id shown, how many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdMap {
+    /// Users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uids: Vec<[u32; 3]>,
+    /// Groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gids: Vec<[u32; 3]>,
+    /// As in this user namespace, instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userns: Option<PathBuf>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn character() -> String {
+    "c".into()
+}
+
+fn is_character(kind: &str) -> bool {
+    kind == "c"
 }
 
 /// What doing a step came to.

@@ -19,7 +19,7 @@ fn q(p: &Path) -> String {
 }
 
 /// A path within a root, as the host sees it.
-fn at(root: &Path, path: &Path) -> String {
+pub(crate) fn at(root: &Path, path: &Path) -> String {
     let inner = path.strip_prefix("/").unwrap_or(path);
     q(&root.join(inner))
 }
@@ -39,8 +39,9 @@ impl Act {
                 format!("mkdir -p {dir}; ln -s {} {}", quote(target), q(link))
             }
             Act::Write { path, text } => format!("echo {} >{}", quote(text.trim_end()), q(path)),
-            Act::Overlay { lower, upper, work, at, volatile } => {
-                let o = sys::mount::Overlay { lower, upper: Some((upper, work)), volatile: *volatile };
+            Act::Overlay { lower, upper, work, at, volatile, userxattr } => {
+                let (volatile, userxattr) = (*volatile, *userxattr);
+                let o = sys::mount::Overlay { lower, upper: Some((upper, work)), volatile, userxattr };
                 let data = o.data();
                 if data.len() >= sys::mount::PAGE - 1 {
                     return self.as_step();
@@ -54,7 +55,9 @@ impl Act {
                     quote(&data)
                 )
             }
-            Act::Mount { root, to, source, kind, options } => show_mount(root, to, source, kind, options),
+            // The shell has the rights that the child has not.
+            Act::Source { .. } => ":".to_owned(),
+            Act::Mount { .. } => self.show_mount().unwrap_or_else(|| self.as_step()),
             Act::Mask { root, path } => {
                 let p = at(root, path);
                 format!(
@@ -67,9 +70,17 @@ impl Act {
                 format!("if [ -e {p} ]; then mount --rbind {p} {p}; mount -o remount,bind,ro {p}; fi")
             }
             Act::Propagate { at, how } => format!("mount --make-{how} {}", q(at)),
-            Act::Device { root, path, major, minor, mode } => {
+            Act::PropagateHolder { of, how } => {
+                format!("mount --make-{how} \"$(findmnt -no TARGET -T {})\"", q(of))
+            }
+            Act::Device { root, path, kind, major, minor, mode, uid, gid } => {
                 let p = at(root, path);
-                format!("[ -e {p} ] || mknod -m {mode:o} {p} c {major} {minor}")
+                let numbers = if kind == "p" { String::new() } else { format!(" {major} {minor}") };
+                let mut out = format!("[ -e {p} ] || mknod -m {mode:o} {p} {kind}{numbers}");
+                if (*uid, *gid) != (0, 0) {
+                    let _ = write!(out, "; chown {uid}:{gid} {p}");
+                }
+                out
             }
             Act::Symlink { root, target, link } => {
                 let p = at(root, link);
@@ -186,14 +197,20 @@ impl Act {
             Act::Overlay { at, lower, .. } => {
                 format!("mount overlay of {} {} on {}", lower.len(), plural(lower.len(), "layer"), p(at))
             }
+            Act::Source { source, .. } => format!("take {source}"),
+            Act::Mount { to, options, .. } if options.iter().any(|o| o == "remount") => {
+                format!("remount {}", p(to))
+            }
             Act::Mount { to, source, .. } => format!("mount {source} on {}", p(to)),
             Act::Mask { path, .. } => format!("mask {}", p(path)),
             Act::Readonly { path, .. } => format!("make read-only {}", p(path)),
             Act::Propagate { at, how } => format!("make {how} {}", p(at)),
+            Act::PropagateHolder { of, how } => format!("make {how} the mount of {}", p(of)),
             Act::Device { path, .. } => format!("make device {}", p(path)),
             Act::Symlink { link, .. } => format!("link {}", p(link)),
             Act::BindSelf { path } => format!("bind {} on itself", p(path)),
-            Act::PivotRoot { root } => format!("pivot_root to {}", p(root)),
+            Act::PivotRoot { root, how: None } => format!("pivot_root to {}", p(root)),
+            Act::PivotRoot { root, how: Some(how) } => format!("{how} the root to {}", p(root)),
             Act::Pin { kind, at } => format!("pin a new {kind} namespace at {}", p(at)),
             Act::Setns { kind, path } => format!("join the {kind} namespace {}", p(path)),
             Act::SetnsProcess { pid, kinds } => format!("join {} of process {pid}", kinds.join(", ")),
@@ -240,38 +257,6 @@ impl Act {
 
 fn plural(n: usize, word: &str) -> String {
     if n == 1 { word.to_owned() } else { format!("{word}s") }
-}
-
-fn show_mount(root: &Path, to: &Path, source: &str, kind: &Option<String>, options: &[String]) -> String {
-    let target = at(root, to);
-    let bind = options.iter().find(|o| *o == "bind" || *o == "rbind");
-    let rest: Vec<&str> =
-        options.iter().filter(|o| *o != "bind" && *o != "rbind").map(String::as_str).collect();
-    let mut out = String::new();
-    if let Some(bind) = bind {
-        let s = quote(source);
-        let _ = write!(
-            out,
-            "if [ -d {s} ]; then mkdir -p {target}; else mkdir -p \"$(dirname {target})\"; : >>{target}; fi; \
-             mount --{bind} {s} {target}"
-        );
-        let (flags, prop): (Vec<&str>, Vec<&str>) = rest.iter().partition(|w| {
-            !matches!(w.trim_start_matches('r'), "private" | "slave" | "shared" | "unbindable")
-        });
-        if !flags.is_empty() {
-            let _ = write!(out, "; mount -o remount,bind,{} {target}", flags.join(","));
-        }
-        for p in prop {
-            let _ = write!(out, "; mount --make-{p} {target}");
-        }
-        return out;
-    }
-    let _ = write!(out, "mkdir -p {target}; mount -t {}", quote(kind.as_deref().unwrap_or("none")));
-    if !rest.is_empty() {
-        let _ = write!(out, " -o {}", quote(&rest.join(",")));
-    }
-    let _ = write!(out, " {} {target}", quote(source));
-    out
 }
 
 /// The state on stdin, a new environment, args[0] the hook's own.

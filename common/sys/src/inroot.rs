@@ -2,13 +2,13 @@
 //! that no symbolic link in the root, however it is swapped, leads out of it.
 
 use crate::{Errno, Result};
-use rustix::fs::{self as rx, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self as rx, Mode, OFlags, ResolveFlags};
 use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-pub use rustix::fs::OFlags as Flags;
+pub use rustix::fs::{FileType, OFlags as Flags};
 
 /// Names a file without opening it.
 pub const O_PATH: OFlags = OFlags::PATH;
@@ -50,39 +50,77 @@ pub fn fd_path(fd: impl AsFd) -> PathBuf {
 /// end a directory or an empty file.
 pub fn make(root: impl AsFd, path: &Path, kind: FileType) -> Result<OwnedFd> {
     match open(&root, path, OFlags::PATH) {
+        Err(Errno(libc::ENOENT)) => made(&root, path, kind),
+        other => other,
+    }
+}
+
+/// As many links as the kernel follows (path_resolution(7)).
+const LINKS: usize = 40;
+
+/// As [`make`], where something is missing. A link to what is not there is followed, and that is made.
+fn made(root: impl AsFd, path: &Path, kind: FileType) -> Result<OwnedFd> {
+    let mut path = path.to_owned();
+    'link: for _ in 0..LINKS {
+        let names: Vec<_> =
+            path.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir)).collect();
+        let mut at = open(&root, Path::new("/"), OFlags::PATH)?;
+        let mut so_far = PathBuf::from("/");
+        for (i, name) in names.iter().enumerate() {
+            let before = so_far.clone();
+            so_far.push(name);
+            // Each step from the root again: a link on the way may lead anywhere within it.
+            at = match open(&root, &so_far, OFlags::PATH) {
+                Ok(fd) => fd,
+                Err(Errno(libc::ENOENT)) => {
+                    let last = i + 1 == names.len();
+                    let kind = if last { kind } else { FileType::Directory };
+                    if let Err(e) = make_one(&at, name.as_os_str(), kind) {
+                        if e != Errno(libc::EEXIST) {
+                            return Err(e);
+                        }
+                        if let Ok(target) = rx::readlinkat(&at, name.as_os_str(), Vec::new()) {
+                            let mut next = before.join(OsStr::from_bytes(target.to_bytes()));
+                            next.extend(&names[i + 1..]);
+                            path = next;
+                            continue 'link;
+                        }
+                    }
+                    open(&root, &so_far, OFlags::PATH)?
+                }
+                Err(e) => return Err(e),
+            };
+        }
+        return Ok(at);
+    }
+    Err(Errno(libc::ELOOP))
+}
+
+fn make_one(dir: &OwnedFd, name: &OsStr, kind: FileType) -> Result<()> {
+    Ok(match kind {
+        FileType::Directory => rx::mkdirat(dir, name, Mode::from_raw_mode(0o755)),
+        _ => rx::mknodat(dir, name, kind, Mode::from_raw_mode(0o644), 0),
+    }?)
+}
+
+/// As [`make`], for a mount target: an empty file or a directory; and whether it was there.
+pub fn make_target(root: impl AsFd, path: &Path, file: bool) -> Result<(OwnedFd, bool)> {
+    match open(&root, path, OFlags::PATH) {
+        Err(Errno(libc::ENOENT)) => {}
+        other => return other.map(|fd| (fd, true)),
+    }
+    made(root, path, if file { FileType::RegularFile } else { FileType::Directory }).map(|fd| (fd, false))
+}
+
+/// As [`make_target`] of a directory, but a link at the end is not followed: ELOOP, ENOTDIR.
+pub fn make_plain(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
+    let plain = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    match open(&root, path, plain) {
         Err(Errno(libc::ENOENT)) => {}
         other => return other,
     }
-    let names: Vec<_> =
-        path.components().filter_map(|c| if let Component::Normal(n) = c { Some(n) } else { None }).collect();
-    let mut at = open(&root, Path::new("/"), OFlags::PATH)?;
-    let mut so_far = PathBuf::from("/");
-    for (i, name) in names.iter().enumerate() {
-        so_far.push(name);
-        // Each step from the root again: a link on the way may lead anywhere within it.
-        at = match open(&root, &so_far, OFlags::PATH) {
-            Ok(fd) => fd,
-            Err(Errno(libc::ENOENT)) => {
-                let last = i + 1 == names.len();
-                let made = if last && kind == FileType::RegularFile {
-                    rx::mknodat(&at, *name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0)
-                } else {
-                    rx::mkdirat(&at, *name, Mode::from_raw_mode(0o755))
-                };
-                match made {
-                    Ok(()) | Err(rustix::io::Errno::EXIST) => open(&root, &so_far, OFlags::PATH)?,
-                    Err(e) => return Err(e.into()),
-                }
-            }
-            Err(e) => return Err(e),
-        };
-    }
-    Ok(at)
-}
-
-/// As [`make`], for a mount target: an empty file or a directory.
-pub fn make_target(root: impl AsFd, path: &Path, file: bool) -> Result<OwnedFd> {
-    make(root, path, if file { FileType::RegularFile } else { FileType::Directory })
+    made(&root, path, FileType::Directory)?;
+    open(&root, path, plain)
 }
 
 /// The directory that holds `path`, as a handle, and the last component.
@@ -101,15 +139,67 @@ pub fn symlink(root: impl AsFd, target: &str, link: &Path) -> Result<()> {
     }
 }
 
-/// mknod(2) of a character device within the root, mode whatever the umask; there already is fine.
-pub fn mknod_char(root: impl AsFd, path: &Path, major: u32, minor: u32, mode: u32) -> Result<()> {
-    let (dir, name) = parent(root, path)?;
-    let mode = Mode::from_raw_mode(mode);
-    match rx::mknodat(&dir, name, FileType::CharacterDevice, mode, rx::makedev(major, minor)) {
-        Ok(()) => Ok(rx::chmodat(&dir, name, mode, rx::AtFlags::empty())?),
-        Err(rustix::io::Errno::EXIST) => Ok(()),
-        Err(e) => Err(e.into()),
+/// A file that is no regular one, as mknod(2) makes it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Node {
+    /// Character device, block device or FIFO.
+    pub kind: FileType,
+    /// Of a device.
+    pub major: u32,
+    /// Of a device.
+    pub minor: u32,
+}
+
+impl Node {
+    /// Whether an open file is that.
+    pub fn is(self, file: impl AsFd) -> Result<bool> {
+        let st = rx::fstat(file)?;
+        let same = st.st_rdev == rx::makedev(self.major, self.minor);
+        let kind = FileType::from_raw_mode(st.st_mode);
+        Ok(kind == self.kind && (same || kind == FileType::Fifo))
     }
+}
+
+/// mknod(2) within the root, with owner, group and a mode whatever the umask. There already, as the
+/// same: nothing is done; as something else: EEXIST.
+pub fn mknod(root: impl AsFd, path: &Path, node: Node, mode: u32, owner: (u32, u32)) -> Result<()> {
+    let (dir, name) = parent(&root, path)?;
+    let mode = Mode::from_raw_mode(mode);
+    match rx::mknodat(&dir, name, node.kind, mode, rx::makedev(node.major, node.minor)) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::EXIST) => {
+            let there = open(&root, path, OFlags::PATH)?;
+            return if node.is(there)? { Ok(()) } else { Err(Errno(libc::EEXIST)) };
+        }
+        Err(e) => return Err(e.into()),
+    }
+    if owner != (0, 0) {
+        let (uid, gid) = (rx::Uid::from_raw(owner.0), rx::Gid::from_raw(owner.1));
+        rx::chownat(&dir, name, Some(uid), Some(gid), rx::AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(rx::chmodat(&dir, name, mode, rx::AtFlags::empty())?)
+}
+
+/// A target for a bind mount within the root, which must not be there yet.
+pub fn make_new(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
+    let (dir, name) = parent(&root, path)?;
+    rx::mknodat(&dir, name, FileType::RegularFile, Mode::empty(), 0)?;
+    Ok(rx::openat(&dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// An O_PATH handle of any file on the host.
+pub fn handle(path: &Path) -> Result<OwnedFd> {
+    Ok(rx::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Permissions of an open file.
+pub fn mode(fd: impl AsFd) -> Result<u32> {
+    Ok(rx::fstat(fd)?.st_mode & 0o7777)
+}
+
+/// Whether a handle, of a file of a proc, is that proc's root.
+pub fn is_proc_root(fd: impl AsFd) -> Result<bool> {
+    Ok(rx::fstat(fd)?.st_ino == crate::procfs::ROOT)
 }
 
 /// Whether a handle stands for a directory.

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub mod cgroup;
+pub mod copy;
 pub mod cred;
 mod errno;
 pub mod extract;
@@ -13,6 +14,7 @@ pub mod label;
 pub mod mount;
 pub mod ns;
 pub mod process;
+pub mod procfs;
 pub mod sched;
 pub mod seal;
 pub mod tty;
@@ -23,8 +25,8 @@ pub use errno::{Errno, Result};
 
 /// The numbers that callers tell apart.
 pub use libc::{
-    EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ELOOP, ENODATA, ENOENT, ENOSYS, ENOTDIR, ENOTTY, EOPNOTSUPP,
-    EPERM, EPIPE, ESRCH, EXDEV,
+    EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ELOOP, ENODATA, ENODEV, ENOENT, ENOSYS, ENOTDIR, ENOTTY,
+    EOPNOTSUPP, EPERM, EPIPE, ESRCH, EXDEV,
 };
 
 /// open(2): a FIFO or a device does not make the caller wait.

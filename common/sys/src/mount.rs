@@ -1,213 +1,92 @@
-//! mount(2), the newer mount calls, and fstab's words for their flags.
+//! Mounts: mount(2), the newer calls by descriptors, overlayfs, and the exchange of roots.
 
-use crate::{Errno, Result};
+mod idmap;
+mod overlay;
+mod pivot;
+mod tree;
+mod words;
+
+pub use idmap::{Range, namespace};
+pub use overlay::{Overlay, PAGE};
+pub use pivot::{change_root, is_initramfs, move_root, pivot_root};
+pub use tree::Tree;
+pub use words::{Change, Words, propagation};
+
+use crate::{Errno, Result, inroot};
 use nix::mount::{MntFlags, MsFlags};
 use rustix::fs::{AtFlags, StatxFlags, statx};
-use rustix::mount as rx;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// OVERLAYFS_SUPER_MAGIC of linux/magic.h.
 pub const OVERLAY: i64 = 0x794c_7630;
 /// NSFS_MAGIC of linux/magic.h: a pinned namespace.
 pub const NSFS: i64 = 0x6e73_6673;
+/// PROC_SUPER_MAGIC of linux/magic.h.
+pub const PROC: i64 = 0x9fa0;
 
-/// mount(2) with fstab's words; words that are no flag go to the file system as its data. The
-/// kernel ignores a bind's further flags and any propagation in this call: [`more`] sets them.
-pub fn mount(source: &str, target: &Path, kind: Option<&str>, words: &[String]) -> Result<()> {
-    let (flags, _, data) = parse(words);
-    let bind = flags.contains(MsFlags::MS_BIND);
+/// A new file system on an open directory: mount(2) where that suffices. The caller's working
+/// directory is the target then.
+pub fn filesystem(kind: &str, source: &str, target: impl AsFd, words: &Words) -> Result<()> {
+    if words.needs_handle() {
+        let tree = Tree::of_filesystem(kind, source, &words.writable(words.copy_up))?;
+        if words.copy_up {
+            crate::copy::tree(&target, &tree)?;
+            tree.restrict(words)?;
+        }
+        if !words.recursive.is_empty() {
+            tree::set_attributes(&tree, true, words.recursive)?;
+        }
+        tree.attach(target)?;
+        return tree.propagate(&words.propagation);
+    }
+    // By no path at all: /proc may be another's, and what lies at a name may be exchanged.
+    rustix::process::fchdir(target)?;
+    let flags = MsFlags::from_bits_retain(words.mount_flags());
+    let data = words.text();
     let data = if data.is_empty() { None } else { Some(data.as_str()) };
-    if bind {
-        let plain = flags & (MsFlags::MS_BIND | MsFlags::MS_REC);
-        return Ok(nix::mount::mount(Some(source), target, None::<&str>, plain, None::<&str>)?);
+    Ok(nix::mount::mount(Some(source), ".", Some(kind), flags, data)?)
+}
+
+/// `remount`: a mount that is there, by its root; with `bind` its own attributes alone.
+pub fn remount(mount: impl AsFd, words: &Words) -> Result<()> {
+    if words.bind.is_some() {
+        tree::set_attributes(&mount, false, words.named_attributes())?;
+    } else {
+        let flags = MsFlags::from_bits_retain(words.mount_flags()) | MsFlags::MS_REMOUNT;
+        let data = words.text();
+        let data = if data.is_empty() { None } else { Some(data.as_str()) };
+        nix::mount::mount(None::<&str>, &inroot::fd_path(&mount), None::<&str>, flags, data)?;
     }
-    Ok(nix::mount::mount(Some(source), target, kind, flags, data)?)
-}
-
-/// Whether [`more`] has anything to do.
-pub fn needs_more(words: &[String]) -> bool {
-    let (flags, propagation, _) = parse(words);
-    propagation.is_some() || (flags.contains(MsFlags::MS_BIND) && flags.difference(BIND) != MsFlags::empty())
-}
-
-/// The second half of a mount, on the new mount itself: a bind's flags, and propagation.
-pub fn more(target: &Path, words: &[String]) -> Result<()> {
-    let (flags, propagation, _) = parse(words);
-    let extra = flags.difference(BIND);
-    if flags.contains(MsFlags::MS_BIND) && !extra.is_empty() {
-        remount_bind(target, extra)?;
+    if !words.recursive.is_empty() {
+        tree::set_attributes(&mount, true, words.recursive)?;
     }
-    if let Some(p) = propagation {
-        nix::mount::mount(None::<&str>, target, None::<&str>, p, None::<&str>)?;
-    }
-    Ok(())
+    words.propagation.iter().try_for_each(|f| tree::propagation(mount.as_fd(), *f))
 }
 
-const BIND: MsFlags = MsFlags::MS_BIND.union(MsFlags::MS_REC);
-
-/// Adds flags to a bind mount and keeps those that it has: where the mount came locked from
-/// another user namespace, leaving one out is EPERM.
-pub fn remount_bind(target: &Path, extra: MsFlags) -> Result<()> {
-    let st = nix::sys::statvfs::statvfs(target)?.flags().bits();
-    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | extra;
-    for (bit, flag) in [
-        (libc::ST_RDONLY, MsFlags::MS_RDONLY),
-        (libc::ST_NOSUID, MsFlags::MS_NOSUID),
-        (libc::ST_NODEV, MsFlags::MS_NODEV),
-        (libc::ST_NOEXEC, MsFlags::MS_NOEXEC),
-        (libc::ST_NOATIME, MsFlags::MS_NOATIME),
-        (libc::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (libc::ST_RELATIME, MsFlags::MS_RELATIME),
-    ] {
-        if st & bit != 0 {
-            flags |= flag;
-        }
-    }
-    Ok(nix::mount::mount(None::<&str>, target, None::<&str>, flags, None::<&str>)?)
-}
-
-/// Makes a bind mount read-only, its other flags kept.
-pub fn remount_readonly(target: &Path) -> Result<()> {
-    remount_bind(target, MsFlags::MS_RDONLY)
-}
-
-/// The word's flag as mount(8) has it: (flag, whether the word clears it).
-fn flag(word: &str) -> Option<(MsFlags, bool)> {
-    Some(match word {
-        "bind" => (MsFlags::MS_BIND, false),
-        "rbind" => (MsFlags::MS_BIND.union(MsFlags::MS_REC), false),
-        "ro" => (MsFlags::MS_RDONLY, false),
-        "rw" => (MsFlags::MS_RDONLY, true),
-        "nosuid" => (MsFlags::MS_NOSUID, false),
-        "suid" => (MsFlags::MS_NOSUID, true),
-        "nodev" => (MsFlags::MS_NODEV, false),
-        "dev" => (MsFlags::MS_NODEV, true),
-        "noexec" => (MsFlags::MS_NOEXEC, false),
-        "exec" => (MsFlags::MS_NOEXEC, true),
-        "sync" => (MsFlags::MS_SYNCHRONOUS, false),
-        "async" => (MsFlags::MS_SYNCHRONOUS, true),
-        "dirsync" => (MsFlags::MS_DIRSYNC, false),
-        "remount" => (MsFlags::MS_REMOUNT, false),
-        "noatime" => (MsFlags::MS_NOATIME, false),
-        "atime" => (MsFlags::MS_NOATIME, true),
-        "nodiratime" => (MsFlags::MS_NODIRATIME, false),
-        "diratime" => (MsFlags::MS_NODIRATIME, true),
-        "relatime" => (MsFlags::MS_RELATIME, false),
-        "norelatime" => (MsFlags::MS_RELATIME, true),
-        "strictatime" => (MsFlags::MS_STRICTATIME, false),
-        "nostrictatime" => (MsFlags::MS_STRICTATIME, true),
-        "defaults" => (MsFlags::empty(), false),
-        _ => return None,
-    })
-}
-
-fn propagation(word: &str) -> Option<MsFlags> {
-    let rec = MsFlags::MS_REC;
-    Some(match word {
-        "private" => MsFlags::MS_PRIVATE,
-        "rprivate" => MsFlags::MS_PRIVATE | rec,
-        "slave" => MsFlags::MS_SLAVE,
-        "rslave" => MsFlags::MS_SLAVE | rec,
-        "shared" => MsFlags::MS_SHARED,
-        "rshared" => MsFlags::MS_SHARED | rec,
-        "unbindable" => MsFlags::MS_UNBINDABLE,
-        "runbindable" => MsFlags::MS_UNBINDABLE | rec,
-        _ => return None,
-    })
-}
-
-fn parse(words: &[String]) -> (MsFlags, Option<MsFlags>, String) {
-    let (mut flags, mut prop, mut data) = (MsFlags::empty(), None, String::new());
-    for word in words {
-        if let Some((f, clear)) = flag(word) {
-            flags = if clear { flags - f } else { flags | f };
-        } else if let Some(p) = propagation(word) {
-            prop = Some(p);
-        } else {
-            if !data.is_empty() {
-                data.push(',');
-            }
-            data.push_str(word);
-        }
-    }
-    (flags, prop, data)
+/// Makes the mount that an open file is the root of read-only; its other attributes stay.
+pub fn readonly(mount: impl AsFd) -> Result<()> {
+    tree::set_attributes(mount, false, Change { set: words::attr::RDONLY, clear: 0 })
 }
 
 /// Changes the propagation of a mount (mount_namespaces(7)): `rslave`, `rprivate`, ...
 pub fn propagate(target: &Path, word: &str) -> Result<()> {
     let flags = propagation(word).ok_or(Errno(libc::EINVAL))?;
+    let flags = MsFlags::from_bits_retain(flags);
     Ok(nix::mount::mount(None::<&str>, target, None::<&str>, flags, None::<&str>)?)
 }
 
-/// What is in the upper directory is all there, also where the kernel's defaults are others: no
-/// directory that only points at a lower one, no file whose data stayed below.
-const WHOLE: &str = ",redirect_dir=off,metacopy=off";
-
-/// An overlay as the kernel is asked for it.
-pub struct Overlay<'a> {
-    /// Topmost first, as `lowerdir=` has them.
-    pub lower: &'a [PathBuf],
-    /// The directory that takes what is written; none: read-only.
-    pub upper: Option<(&'a Path, &'a Path)>,
-    /// No sync of the upper file system at umount; a second mount over it is then refused.
-    pub volatile: bool,
+/// Changes the propagation of the mount that a path lies on.
+pub fn propagate_holder(of: &Path, word: &str) -> Result<()> {
+    let path = std::fs::canonicalize(of)?;
+    for at in path.ancestors() {
+        match propagate(at, word) {
+            Err(Errno(libc::EINVAL)) if at.parent().is_some() => {} // no mount's root
+            other => return other,
+        }
+    }
+    Err(Errno(libc::EINVAL))
 }
-
-impl Overlay<'_> {
-    /// The data of mount(2), as `mount -o` takes it. Colons and commas in paths are escaped.
-    pub fn data(&self) -> String {
-        let esc = |p: &Path| {
-            let s = p.to_string_lossy().replace('\\', "\\\\");
-            s.replace(':', "\\:").replace(',', "\\,")
-        };
-        let lower: Vec<String> = self.lower.iter().map(|p| esc(p)).collect();
-        let mut data = format!("lowerdir={}", lower.join(":"));
-        if let Some((upper, work)) = self.upper {
-            data += &format!(",upperdir={},workdir={}{WHOLE}", esc(upper), esc(work));
-        }
-        if self.volatile {
-            data += ",volatile";
-        }
-        data
-    }
-
-    /// Mounts it on `at`. One mount(2) where the options fit its page; else fsopen(2) with one
-    /// `lowerdir+` a layer (Linux 6.5).
-    pub fn mount(&self, at: &Path) -> Result<()> {
-        let data = self.data();
-        if data.len() < PAGE - 1 {
-            let flags = MsFlags::empty();
-            return Ok(nix::mount::mount(Some("overlay"), at, Some("overlay"), flags, Some(data.as_str()))?);
-        }
-        let mnt = self.detached()?;
-        let empty_path = rx::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-        Ok(rx::move_mount(&mnt, "", rustix::fs::CWD, at, empty_path)?)
-    }
-
-    fn detached(&self) -> Result<OwnedFd> {
-        let fs = rx::fsopen("overlay", rx::FsOpenFlags::FSOPEN_CLOEXEC)?;
-        for dir in self.lower {
-            rx::fsconfig_set_string(&fs, "lowerdir+", dir.as_path())?;
-        }
-        if let Some((upper, work)) = self.upper {
-            rx::fsconfig_set_string(&fs, "upperdir", upper)?;
-            rx::fsconfig_set_string(&fs, "workdir", work)?;
-            for (key, value) in WHOLE.split(',').filter_map(|w| w.split_once('=')) {
-                rx::fsconfig_set_string(&fs, key, value)?;
-            }
-        }
-        if self.volatile {
-            rx::fsconfig_set_flag(&fs, "volatile")?;
-        }
-        rx::fsconfig_create(&fs)?;
-        let none = rx::MountAttrFlags::empty();
-        Ok(rx::fsmount(&fs, rx::FsMountFlags::FSMOUNT_CLOEXEC, none)?)
-    }
-}
-
-/// The longest data that mount(2) takes; beyond it the kernel's answer misleads.
-pub const PAGE: usize = 4096;
 
 /// Whether a mount's root lies at `path`, and of which file system (statfs(2) magic).
 pub fn is_mount(path: &Path) -> Result<Option<i64>> {
@@ -224,6 +103,11 @@ pub fn magic(path: &Path) -> Result<i64> {
     Ok(rustix::fs::statfs(path)?.f_type as i64)
 }
 
+/// The kind of file system of an open file.
+pub fn magic_of(file: impl AsFd) -> Result<i64> {
+    Ok(rustix::fs::fstatfs(file)?.f_type as i64)
+}
+
 /// Takes away every mount stacked at `path`; none there is fine. Detached, so that a process
 /// which still stands in it keeps its view and nothing blocks.
 pub fn umount_all(path: &Path) -> Result<()> {
@@ -235,6 +119,14 @@ pub fn umount_all(path: &Path) -> Result<()> {
             Err(nix::Error::EPERM) if !matches!(is_mount(path), Ok(Some(_))) => return Ok(()),
             Err(e) => return Err(e.into()),
         }
+    }
+}
+
+/// Takes away the topmost mount at `path`, with all that is mounted in it; none there is fine.
+pub fn umount_top(path: &Path) -> Result<()> {
+    match nix::mount::umount2(path, MntFlags::MNT_DETACH) {
+        Ok(()) | Err(nix::Error::EINVAL | nix::Error::ENOENT) => Ok(()),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -259,42 +151,12 @@ pub fn unescape(field: &str) -> PathBuf {
     std::ffi::OsString::from_vec(out).into()
 }
 
-/// pivot_root(2) into `root` and drops the old root: both are the same directory, the old one
-/// lies on top (pivot_root(2), NOTES).
-pub fn pivot_root(root: &Path) -> Result<()> {
-    nix::unistd::chdir(root)?;
-    nix::unistd::pivot_root(".", ".")?;
-    nix::mount::umount2(".", MntFlags::MNT_DETACH)?;
-    Ok(nix::unistd::chdir("/")?)
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn words_become_flags_and_data() {
-        let words: Vec<String> =
-            ["nosuid", "ro", "rw", "mode=755", "rslave", "size=1k"].map(String::from).into();
-        let (flags, prop, data) = parse(&words);
-        assert_eq!(flags, MsFlags::MS_NOSUID);
-        assert_eq!(prop, Some(MsFlags::MS_SLAVE | MsFlags::MS_REC));
-        assert_eq!(data, "mode=755,size=1k");
-    }
-
-    #[test]
     fn mountinfo_octal() {
         assert_eq!(unescape(r"/a\040b\134c\0"), Path::new("/a b\\c\\0"));
-    }
-
-    #[test]
-    fn overlay_data_escapes() {
-        let lower = [PathBuf::from("/a:b"), PathBuf::from("/c,d")];
-        let o = Overlay { lower: &lower, upper: Some((Path::new("/u"), Path::new("/w"))), volatile: true };
-        assert_eq!(
-            o.data(),
-            r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w,redirect_dir=off,metacopy=off,volatile"
-        );
     }
 }

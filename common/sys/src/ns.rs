@@ -92,6 +92,21 @@ fn back_after<T>(kind: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
+/// Runs `act` in the mount namespace of a process, at its root, and comes back to the caller's own
+/// root and working directory.
+pub fn in_tree_of<T>(pid: i32, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (root, cwd) = (crate::inroot::root(Path::new("/"))?, crate::inroot::root(Path::new("."))?);
+    let theirs = File::open(format!("/proc/{pid}/ns/mnt"))?;
+    let result = back_after("mount", || {
+        nix::sched::setns(theirs.as_fd(), CloneFlags::CLONE_NEWNS)?;
+        act()
+    });
+    nix::unistd::fchdir(&root)?;
+    nix::unistd::chroot(".")?;
+    nix::unistd::fchdir(&cwd)?;
+    result
+}
+
 /// sethostname(2).
 pub fn set_hostname(name: &str) -> Result<()> {
     Ok(nix::unistd::sethostname(name)?)

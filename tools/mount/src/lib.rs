@@ -98,6 +98,7 @@ fn volume(text: &str) -> Result<Entry> {
         kind: Some("bind".into()),
         source: Some(source.to_string_lossy().into_owned()),
         options: words,
+        ..Entry::default()
     })
 }
 
@@ -116,6 +117,7 @@ fn tmpfs(text: &str) -> Result<Entry> {
         kind: Some("tmpfs".into()),
         source: Some("tmpfs".into()),
         options: words,
+        ..Entry::default()
     })
 }
 

@@ -135,6 +135,7 @@ fn of_host(doc: &mut Doc, host: &Host) -> Result<()> {
                 format!("upperdir={}", own.join("upper").display()),
                 format!("workdir={}", own.join("work").display()),
             ],
+            ..Mount::default()
         })?;
     }
     Ok(())

@@ -10,9 +10,9 @@ pub(super) fn check(doc: &Doc) -> Result {
         word(mount, &at, "destination")?;
         let list = |key: &str| mount.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let kind = mount.get("type").and_then(Value::as_str);
-        let bind = kind == Some("bind")
-            || list("options").iter().filter_map(Value::as_str).any(|o| o == "bind" || o == "rbind");
-        if bind {
+        let has = |word: &str| list("options").iter().any(|o| o.as_str() == Some(word));
+        let bind = kind == Some("bind") || has("bind") || has("rbind");
+        if bind && !has("remount") {
             word(mount, &at, "source")?;
         }
         let (uids, gids) = (list("uidMappings"), list("gidMappings"));

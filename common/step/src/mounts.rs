@@ -1,0 +1,307 @@
+//! Doing what makes a container's tree: mounts, devices, what is hidden and what can only be read.
+//! Every place in the tree is a descriptor, found once; what is put there is finished before.
+
+use crate::{Fail, IdMap, held};
+use std::cell::RefCell;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use sys::Errno;
+use sys::inroot::{self, FileType, Flags, Node, fd_path};
+use sys::mount::{self, Tree, Words};
+
+type Result<T> = std::result::Result<T, Fail>;
+
+/// One mount within a root, as [`crate::Act::Mount`] has it.
+pub(crate) struct Mounting<'a> {
+    pub root: &'a Path,
+    pub to: &'a Path,
+    pub source: &'a str,
+    pub kind: Option<&'a str>,
+    pub options: &'a [String],
+    pub idmap: Option<&'a IdMap>,
+    pub or: Option<&'a Path>,
+}
+
+fn because(errno: impl Into<Errno>, why: String) -> Fail {
+    Fail { errno: errno.into(), why: Some(why), status: None }
+}
+
+impl Mounting<'_> {
+    pub fn make(&self) -> Result<()> {
+        let words = Words::of(self.options);
+        let root = inroot::root(self.root)?;
+        if words.remount {
+            let mount = inroot::open(&root, self.to, inroot::O_PATH)?;
+            return Ok(mount::remount(mount, &words)?);
+        }
+        if words.bind.is_some() {
+            return self.bind(&root, &words);
+        }
+        self.filesystem(&root, words)
+    }
+
+    fn bind(&self, root: impl AsFd, words: &Words) -> Result<()> {
+        let source = Path::new(self.source);
+        if words.copy_link
+            && let Ok(target) = fs::read_link(source)
+        {
+            return Ok(inroot::symlink(root, &target.to_string_lossy(), self.to)?);
+        }
+        let tree = match held::take(self.source) {
+            Some(tree) => Tree::from(tree),
+            None => source_tree(source, words, self.idmap)?,
+        };
+        let file = !inroot::is_dir(&tree)?;
+        let target = self.target(&root, words, file)?;
+        self.keep_proc(&target, Some(&tree))?;
+        tree.restrict(words).map_err(|e| match e {
+            Errno(sys::EPERM) => {
+                because(e, "a flag that it comes with is locked and cannot be cleared".into())
+            }
+            e => e.into(),
+        })?;
+        attach(&tree, &target, file, self.source)?;
+        Ok(tree.propagate(&words.propagation)?)
+    }
+
+    fn target(&self, root: impl AsFd, words: &Words, file: bool) -> Result<std::os::fd::OwnedFd> {
+        if words.to_nofollow
+            && let Ok(plain) = inroot::open(&root, self.to, Flags::PATH | Flags::NOFOLLOW)
+        {
+            return Ok(plain);
+        }
+        Ok(inroot::make_target(&root, self.to, file)?.0)
+    }
+
+    fn filesystem(&self, root: impl AsFd, mut words: Words) -> Result<()> {
+        let kind = self.kind.unwrap_or_default();
+        let target = if matches!(kind, "proc" | "sysfs") {
+            // Through a link of the image's what the runtime trusts could come to lie elsewhere
+            // (CVE-2023-27561).
+            inroot::make_plain(&root, self.to).map_err(|e| match e {
+                Errno(sys::ENOTDIR | sys::ELOOP) => {
+                    because(e, format!("{kind} must be mounted on ordinary directory"))
+                }
+                e => e.into(),
+            })?
+        } else {
+            let (target, there) = inroot::make_target(&root, self.to, false)?;
+            if kind == "tmpfs" && there && !words.data.iter().any(|w| w.starts_with("mode=")) {
+                words.data.insert(0, format!("mode={:o}", inroot::mode(&target)?));
+            }
+            target
+        };
+        self.keep_proc(&target, None)?;
+        match (mount::filesystem(kind, self.source, &target, &words), self.or) {
+            (Err(Errno(sys::EPERM | sys::EBUSY)), Some(other)) => self.instead(other, &target, words),
+            (Err(e @ Errno(sys::ENODEV)), _) => {
+                Err(because(e, format!("this kernel has no file system {kind}")))
+            }
+            (Err(e @ Errno(sys::ENOTDIR)), _) => Err(because(e, "the destination is no directory".into())),
+            (other, _) => Ok(other?),
+        }
+    }
+
+    /// The host's own, where the kernel does not make a new one.
+    fn instead(&self, source: &Path, target: impl AsFd, mut words: Words) -> Result<()> {
+        let tree = Tree::of_path(source, true, false).map_err(|e| because(e, named(source, e)))?;
+        words.make_recursive();
+        tree.restrict(&words)?;
+        tree.attach(target)?;
+        Ok(tree.propagate(&words.propagation)?)
+    }
+
+    /// Nothing comes into a /proc, nor in its place, that could pass for a part of it; but for the
+    /// files that lxcfs shows in another light.
+    fn keep_proc(&self, target: impl AsFd, tree: Option<&Tree>) -> Result<()> {
+        const SHOWN: [&str; 10] = [
+            "cpuinfo",
+            "diskstats",
+            "loadavg",
+            "meminfo",
+            "slabinfo",
+            "stat",
+            "swaps",
+            "uptime",
+            "sys/kernel/ns_last_pid",
+            "sys/crypto/fips_enabled",
+        ];
+        let inside = mount::magic_of(&target)? == mount::PROC;
+        if inside && !inroot::is_proc_root(&target)? {
+            let path = fs::read_link(fd_path(&target))?;
+            let shown = SHOWN.iter().any(|s| path.ends_with(Path::new("proc").join(s)));
+            if !shown {
+                return Err(because(
+                    Errno(sys::EPERM),
+                    "cannot be mounted because it is inside /proc".into(),
+                ));
+            }
+        } else if inside || self.to == Path::new("/proc") {
+            let same = match tree {
+                Some(tree) => mount::magic_of(tree)? == mount::PROC,
+                None => self.kind == Some("proc"),
+            };
+            if !same {
+                return Err(because(
+                    Errno(sys::EPERM),
+                    "cannot be mounted because it is not of type proc".into(),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named(path: &Path, errno: Errno) -> String {
+    format!("{}: {errno}", path.display())
+}
+
+/// A copy of what is at a source, with its ids mapped where that is asked for.
+pub(crate) fn source_tree(source: &Path, words: &Words, idmap: Option<&IdMap>) -> Result<Tree> {
+    let recursive = words.bind == Some(true);
+    let namespace = idmap
+        .map(|map| match &map.userns {
+            Some(path) => fs::File::open(path)
+                .map(Into::into)
+                .map_err(|e| because(e, format!("open {}", path.display()))),
+            None => mount::namespace(&map.uids, &map.gids)
+                .map_err(|e| because(e, format!("make its id map: {e}"))),
+        })
+        .transpose()?;
+    let tree =
+        Tree::of_path(source, recursive, words.source_nofollow).map_err(|e| because(e, named(source, e)))?;
+    if let Some(namespace) = namespace {
+        tree.map_ids(namespace, words.idmap == Some(true)).map_err(|e| match e {
+            Errno(sys::EINVAL) => {
+                because(e, format!("the file system of {} takes no id map", source.display()))
+            }
+            e => because(e, format!("map the ids of {}: {e}", source.display())),
+        })?;
+    }
+    Ok(tree)
+}
+
+fn attach(tree: &Tree, target: impl AsFd, file: bool, source: &str) -> Result<()> {
+    tree.attach(&target).map_err(|e| match (e, file, inroot::is_dir(&target)) {
+        (Errno(sys::EINVAL | sys::ENOTDIR), true, Ok(true)) => {
+            because(Errno(sys::ENOTDIR), format!("the destination is a directory, and {source} is not"))
+        }
+        (Errno(sys::EINVAL | sys::ENOTDIR), false, Ok(false)) => {
+            because(Errno(sys::ENOTDIR), format!("{source} is a directory, and the destination is not"))
+        }
+        _ => e.into(),
+    })
+}
+
+thread_local! {
+    /// The empty directory over the first that was masked: the next ones are copies of that mount.
+    static EMPTY: RefCell<Option<Tree>> = const { RefCell::new(None) };
+}
+
+/// Post-condition: nothing of what is at the path can be read, nor anything written.
+pub(crate) fn mask(root: &Path, path: &Path) -> Result<()> {
+    let root = inroot::root(root)?;
+    let at = match inroot::open(&root, path, inroot::O_PATH) {
+        Err(Errno(sys::ENOENT | sys::ENOTDIR)) => return Ok(()), // nothing to hide
+        other => other?,
+    };
+    if !inroot::is_dir(&at)? {
+        let null = host_device(Path::new("/dev/null"), NULL)?;
+        return Ok(Tree::of_file(null, false)?.attach(at)?);
+    }
+    EMPTY.with_borrow_mut(|empty| {
+        let tree = match empty.as_ref().map(|first| Tree::of_file(first, false)) {
+            Some(Ok(copy)) => copy,
+            _ => Tree::of_filesystem("tmpfs", "tmpfs", &Words::of(&["ro", "nr_inodes=1"]))?,
+        };
+        tree.attach(at)?;
+        *empty = Some(tree);
+        Ok(())
+    })
+}
+
+/// Post-condition: nothing at or below the path, on this file system, can be written.
+pub(crate) fn readonly(root: &Path, path: &Path) -> Result<()> {
+    let root = inroot::root(root)?;
+    if path == Path::new("/") {
+        return Ok(mount::readonly(root)?);
+    }
+    let at = match inroot::open(&root, path, inroot::O_PATH) {
+        Err(Errno(sys::ENOENT | sys::ENOTDIR)) => return Ok(()),
+        other => other?,
+    };
+    let tree = Tree::of_file(&at, true)?;
+    tree.readonly()?;
+    Ok(tree.attach(at)?)
+}
+
+const NULL: Node = Node { kind: FileType::CharacterDevice, major: 1, minor: 3 };
+
+/// A device of the host's, which is the one that it should be: a name can be exchanged
+/// (CVE-2025-31133).
+fn host_device(path: &Path, node: Node) -> Result<std::os::fd::OwnedFd> {
+    let file = inroot::handle(path).map_err(|e| because(e, named(path, e)))?;
+    if node.is(&file)? {
+        return Ok(file);
+    }
+    let (major, minor) = (node.major, node.minor);
+    Err(because(Errno(sys::ENODEV), format!("{} of the host is not device {major}:{minor}", path.display())))
+}
+
+/// A device within a root, made or, where that is not allowed (a user namespace), bound from the
+/// host.
+pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u32, u32)) -> Result<()> {
+    let root = inroot::root(root)?;
+    let other = |e| because(e, format!("what is there is not device {}:{}", node.major, node.minor));
+    match inroot::mknod(&root, path, node, mode & 0o7777, owner) {
+        Err(Errno(sys::EPERM)) if node.kind != FileType::Fifo => {}
+        Err(e @ Errno(sys::EEXIST)) => return Err(other(e)),
+        done => return Ok(done?),
+    }
+    let device = host_device(path, node)?;
+    let target = match inroot::make_new(&root, path) {
+        Err(e @ Errno(sys::EEXIST)) => {
+            let there = inroot::open(&root, path, inroot::O_PATH)?;
+            return if node.is(there)? { Ok(()) } else { Err(other(e)) };
+        }
+        made => made?,
+    };
+    Ok(Tree::of_file(device, false)?.attach(target)?)
+}
+
+/// A directory as a mount of its own, with all that is mounted below it.
+pub(crate) fn bind_self(path: &Path) -> Result<()> {
+    let tree = Tree::of_path(path, true, false)?;
+    Ok(tree.attach(inroot::root(path)?)?)
+}
+
+/// The root is exchanged in one of three ways: `move` is for a machine that runs in its initramfs,
+/// which pivot_root(2) cannot leave; `chroot` for a process without a mount namespace of its own.
+pub(crate) fn pivot(root: &Path, how: Option<&str>) -> Result<()> {
+    match how {
+        None => match mount::pivot_root(root) {
+            Err(Errno(sys::EINVAL)) if mount::is_initramfs() => Ok(mount::move_root(root)?),
+            other => Ok(other?),
+        },
+        Some("move") => Ok(mount::move_root(root)?),
+        Some("chroot") => Ok(mount::change_root(root)?),
+        Some(_) => Err(Errno(sys::EINVAL).into()),
+    }
+}
+
+/// /dev/console of a root is a terminal, by its descriptor.
+pub(crate) fn console(root: &Path, terminal: impl AsFd) -> Result<()> {
+    let root = inroot::root(root)?;
+    let (target, _) = inroot::make_target(&root, Path::new("/dev/console"), true)?;
+    if mount::magic_of(&target)? == mount::PROC {
+        return Err(because(Errno(sys::EPERM), "/dev/console leads into /proc".into()));
+    }
+    attach(&Tree::of_file(terminal, false)?, target, true, "the terminal")
+}
+
+/// Where a mount of [`crate::Act::Mount`] lies on the host.
+pub(crate) fn place(root: &Path, to: &Path) -> Option<PathBuf> {
+    let fd = inroot::open(inroot::root(root).ok()?, to, inroot::O_PATH).ok()?;
+    fs::read_link(fd_path(&fd)).ok()
+}
