@@ -278,6 +278,31 @@ attack() {
   gcc -O1 -Wall -static -o "$2" "$here/../attacks/$1.c" || fail "attacks/$1.c can be compiled"
 }
 
+# bundle DIR FILTER...: an OCI bundle over busybox's root: a plain document of the specification's, and
+# what the jq filters make of it.
+bundle() {
+  at=$1
+  shift
+  mkdir -p "$at/rootfs" && cp -a "$B/." "$at/rootfs/"
+  filter=.
+  for f; do filter="$filter | $f"; done
+  jq -n '{ociVersion: "1.0.2", root: {path: "rootfs"},
+    process: {args: ["true"], cwd: "/", user: {uid: 0, gid: 0}, env: ["PATH=/bin"],
+      capabilities: ({bounding: ["CAP_KILL", "CAP_CHOWN"]} | .effective = .bounding | .permitted = .bounding)},
+    mounts: [{destination: "/proc", type: "proc", source: "proc"},
+      {destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"]},
+      {destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance", "ptmxmode=0666"]},
+      {destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"]}],
+    linux: {namespaces: [{type: "pid"}, {type: "mount"}, {type: "ipc"}, {type: "uts"}, {type: "network"}],
+      maskedPaths: ["/proc/kcore", "/proc/keys"], readonlyPaths: ["/proc/sys", "/proc/sysrq-trigger"]}}' |
+    jq "$filter" >"$at/config.json"
+}
+
+# oci VERB...: stave-oci with a root of the script's own.
+oci() {
+  stave-oci --root "$T/oci" "$@"
+}
+
 # image: busybox:latest is in the script's own store, unpacked.
 image() {
   rootfs

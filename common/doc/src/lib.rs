@@ -15,7 +15,9 @@ mod view;
 
 pub use devices::Device;
 pub use idmap::IdMapping;
-pub use isolation::{DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate};
+pub use isolation::{
+    DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate, nothing_of_the_caller,
+};
 pub use sched::{Affinity, IoPriority, MemoryPolicy, Scheduler};
 pub use sysctl::Sysctl;
 pub use view::is_name;

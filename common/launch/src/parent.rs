@@ -4,7 +4,7 @@ use crate::child;
 use crate::message::Message;
 use anyhow::{Context, Result, anyhow};
 use std::os::fd::{AsFd, OwnedFd};
-use step::{Act, Done, Fail, Fault, Next, Step, Stopped, Watch};
+use step::{Act, Done, Fail, Fault, Next, Side, Step, Stopped, Watch};
 use sys::Errno;
 use sys::io::Signals;
 use sys::process;
@@ -167,8 +167,9 @@ impl Talk {
                     self.reply(&[reply]);
                 }
                 Message::Hand { n } => {
-                    let act = act(n).ok_or_else(lost)?;
-                    self.hand(n, act, &mut watch)?;
+                    // Only what the plan has for the parent: the child may be in other hands.
+                    let step = steps.get(n).filter(|s| s.side == Side::Parent).ok_or_else(lost)?;
+                    self.hand(n, &step.act, &mut watch)?;
                 }
                 Message::Again { pid } => {
                     self.again(pid, fd.ok_or_else(lost)?);

@@ -5,7 +5,7 @@ use crate::Fail;
 use std::ffi::CString;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use sys::{Errno, process};
 
 const ENOENT: Errno = Errno(2);
@@ -106,7 +106,9 @@ fn reason(path: &str, errno: Errno) -> Option<String> {
         return (!exec).then(|| format!("not executable (mode {mode:04o})"));
     }
     let mut head = Vec::new();
-    fs::File::open(path).ok()?.take(4096).read_to_end(&mut head).ok()?;
+    // It may have been swapped for a FIFO since.
+    let file = fs::File::options().read(true).custom_flags(sys::O_NONBLOCK).open(path);
+    file.ok()?.take(4096).read_to_end(&mut head).ok()?;
     match errno {
         ENOENT if head.starts_with(b"#!") => Some(script(&head)),
         ENOENT => interpreter(&head).map(|l| format!("its ELF loader {l} is not there")),

@@ -32,10 +32,15 @@ pub fn open(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd> {
     }
 }
 
-/// Reads a whole file within the root; bounded, since a container chose its contents.
+/// Reads a whole file within the root; bounded, since a container chose its contents. EINVAL: it is no
+/// regular file, and was not opened: that alone starts some devices (a watchdog).
 pub fn read(root: impl AsFd, path: &Path, limit: u64) -> Result<Vec<u8>> {
     use std::io::Read;
-    let fd = open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let found = open(root, path, OFlags::PATH)?;
+    if FileType::from_raw_mode(rx::fstat(&found)?.st_mode) != FileType::RegularFile {
+        return Err(Errno(libc::EINVAL));
+    }
+    let fd = rx::open(fd_path(&found), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut bytes = Vec::new();
     std::fs::File::from(fd).take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)

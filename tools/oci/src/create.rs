@@ -47,7 +47,7 @@ impl<'a> Made<'a> {
         let bundle = bundle.canonicalize().with_context(|| format!("find bundle {}", bundle.display()))?;
         let path = bundle.join("config.json");
         let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-        let doc = Doc::parse(&text).with_context(|| format!("read {}", path.display()))?;
+        let mut doc = Doc::parse(&text).with_context(|| format!("read {}", path.display()))?;
         if making.console_socket.is_some() && !doc.terminal() {
             bail!("--console-socket: process.terminal is not set");
         }
@@ -58,6 +58,7 @@ impl<'a> Made<'a> {
         for warning in launch::warnings(&doc, &host)? {
             cli::say("oci", &warning);
         }
+        doc::nothing_of_the_caller(&mut doc)?;
         let cgroups = container.cgroup_steps(&doc, &host)?;
         let lock = make_dir(container)?;
         let result = (|| {
