@@ -65,7 +65,7 @@ pub(crate) fn root_file_system(doc: &Doc, look: &Look) -> Result<RootFs> {
         };
         close.push(Act::PivotRoot { root: root.clone(), how: other });
     }
-    // A root that is shared cannot be pivoted to; an unbindable one could not be bound.
+    // A root that is shared cannot be pivoted to.
     if own_tree && matches!(how, "shared" | "rshared" | "unbindable" | "runbindable") {
         close.push(Act::Propagate { at: "/".into(), how: how.into() });
     }
@@ -86,7 +86,9 @@ fn propagation(doc: &Doc) -> Result<&str> {
 /// meant to.
 fn top(doc: &Doc, look: &Look, how: &str) -> Result<Vec<Step>> {
     let root = &look.root;
-    let mut acts = vec![Act::Propagate { at: "/".into(), how: how.into() }];
+    // Of an unbindable mount nothing could be bound into the container.
+    let at_first = how.replace("unbindable", "private");
+    let mut acts = vec![Act::Propagate { at: "/".into(), how: at_first }];
     if root == Path::new("/") {
         return Ok(acts.into_iter().map(Step::child).collect());
     }

@@ -4,7 +4,7 @@ use crate::{Act, Done, Fail, exec, held, hook, mounts};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use sys::inroot::{self, FileType, Node};
+use sys::inroot::{FileType, Node};
 use sys::mount::Words;
 use sys::{Errno, cgroup, cred, io, keyring, label, mount, ns, process, sched, tty};
 
@@ -14,6 +14,9 @@ impl Act {
     /// Makes it so. Steps of the child's side run between clone and exec in a process of one
     /// thread, so they may allocate.
     pub fn make(&self) -> Result<Done> {
+        if !mounts::keeps_root(self) {
+            mounts::forget_root();
+        }
         match self {
             Act::Bundle { path } => return mkdir(path, 0o700),
             Act::Mkdir { path, mode } => return mkdir(path, *mode),
@@ -60,7 +63,7 @@ impl Act {
                 let node = Node { kind, major: *major, minor: *minor };
                 mounts::device(root, path, node, *mode, (*uid, *gid))?;
             }
-            Act::Symlink { root, target, link } => inroot::symlink(inroot::root(root)?, target, link)?,
+            Act::Symlink { root, target, link } => mounts::symlink(root, target, link)?,
             Act::BindSelf { path } => mounts::bind_self(path)?,
             Act::PivotRoot { root, how } => mounts::pivot(root, how.as_deref())?,
 

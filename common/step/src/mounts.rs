@@ -1,11 +1,12 @@
 //! Doing what makes a container's tree: mounts, devices, what is hidden and what can only be read.
 //! Every place in the tree is a descriptor, found once; what is put there is finished before.
 
-use crate::{Fail, IdMap, held};
+use crate::{Act, Fail, IdMap, held};
 use std::cell::RefCell;
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use sys::Errno;
 use sys::inroot::{self, FileType, Flags, Node, fd_path};
 use sys::mount::{self, Tree, Words};
@@ -30,15 +31,17 @@ fn because(errno: impl Into<Errno>, why: String) -> Fail {
 impl Mounting<'_> {
     pub fn make(&self) -> Result<()> {
         let words = Words::of(self.options);
-        let root = inroot::root(self.root)?;
+        let root = root_at(self.root)?;
         if words.remount {
             let mount = inroot::open(&root, self.to, inroot::O_PATH)?;
             return Ok(mount::remount(mount, &words)?);
         }
-        if words.bind.is_some() {
-            return self.bind(&root, &words);
+        let done =
+            if words.bind.is_some() { self.bind(&root, &words) } else { self.filesystem(&root, words) };
+        if self.to == Path::new("/") {
+            forget_root();
         }
-        self.filesystem(&root, words)
+        done
     }
 
     fn bind(&self, root: impl AsFd, words: &Words) -> Result<()> {
@@ -65,7 +68,7 @@ impl Mounting<'_> {
         Ok(tree.propagate(&words.propagation)?)
     }
 
-    fn target(&self, root: impl AsFd, words: &Words, file: bool) -> Result<std::os::fd::OwnedFd> {
+    fn target(&self, root: impl AsFd, words: &Words, file: bool) -> Result<OwnedFd> {
         if words.to_nofollow
             && let Ok(plain) = inroot::open(&root, self.to, Flags::PATH | Flags::NOFOLLOW)
         {
@@ -195,13 +198,51 @@ fn attach(tree: &Tree, target: impl AsFd, file: bool, source: &str) -> Result<()
 }
 
 thread_local! {
+    /// The root of the last step and its path: the next one has the same.
+    static ROOT: RefCell<Option<(PathBuf, Rc<OwnedFd>)>> = const { RefCell::new(None) };
+}
+
+fn root_at(path: &Path) -> Result<Rc<OwnedFd>> {
+    ROOT.with_borrow_mut(|last| match last {
+        Some((of, root)) if of == path => Ok(root.clone()),
+        _ => {
+            let root = Rc::new(inroot::root(path)?);
+            *last = Some((path.to_owned(), root.clone()));
+            Ok(root)
+        }
+    })
+}
+
+/// By its path another mount may be found from now on.
+pub(crate) fn forget_root() {
+    ROOT.set(None);
+}
+
+/// Whether a step leaves the root's path what it was.
+pub(crate) fn keeps_root(act: &Act) -> bool {
+    matches!(
+        act,
+        Act::Mount { .. }
+            | Act::Mask { .. }
+            | Act::Readonly { .. }
+            | Act::Device { .. }
+            | Act::Symlink { .. }
+    )
+}
+
+/// A symbolic link within a root.
+pub(crate) fn symlink(root: &Path, target: &str, link: &Path) -> Result<()> {
+    Ok(inroot::symlink(root_at(root)?, target, link)?)
+}
+
+thread_local! {
     /// The empty directory over the first that was masked: the next ones are copies of that mount.
     static EMPTY: RefCell<Option<Tree>> = const { RefCell::new(None) };
 }
 
 /// Post-condition: nothing of what is at the path can be read, nor anything written.
 pub(crate) fn mask(root: &Path, path: &Path) -> Result<()> {
-    let root = inroot::root(root)?;
+    let root = root_at(root)?;
     let at = match inroot::open(&root, path, inroot::O_PATH) {
         Err(Errno(sys::ENOENT | sys::ENOTDIR)) => return Ok(()), // nothing to hide
         other => other?,
@@ -223,7 +264,7 @@ pub(crate) fn mask(root: &Path, path: &Path) -> Result<()> {
 
 /// Post-condition: nothing at or below the path, on this file system, can be written.
 pub(crate) fn readonly(root: &Path, path: &Path) -> Result<()> {
-    let root = inroot::root(root)?;
+    let root = root_at(root)?;
     if path == Path::new("/") {
         return Ok(mount::readonly(root)?);
     }
@@ -240,7 +281,7 @@ const NULL: Node = Node { kind: FileType::CharacterDevice, major: 1, minor: 3 };
 
 /// A device of the host's, which is the one that it should be: a name can be exchanged
 /// (CVE-2025-31133).
-fn host_device(path: &Path, node: Node) -> Result<std::os::fd::OwnedFd> {
+fn host_device(path: &Path, node: Node) -> Result<OwnedFd> {
     let file = inroot::handle(path).map_err(|e| because(e, named(path, e)))?;
     if node.is(&file)? {
         return Ok(file);
@@ -252,7 +293,7 @@ fn host_device(path: &Path, node: Node) -> Result<std::os::fd::OwnedFd> {
 /// A device within a root, made or, where that is not allowed (a user namespace), bound from the
 /// host.
 pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u32, u32)) -> Result<()> {
-    let root = inroot::root(root)?;
+    let root = root_at(root)?;
     let other = |e| because(e, format!("what is there is not device {}:{}", node.major, node.minor));
     match inroot::mknod(&root, path, node, mode & 0o7777, owner) {
         Err(Errno(sys::EPERM)) if node.kind != FileType::Fifo => {}

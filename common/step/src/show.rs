@@ -208,7 +208,7 @@ impl Act {
             Act::PropagateHolder { of, how } => format!("make {how} the mount of {}", p(of)),
             Act::Device { path, .. } => format!("make device {}", p(path)),
             Act::Symlink { link, .. } => format!("link {}", p(link)),
-            Act::BindSelf { path } => format!("bind {} on itself", p(path)),
+            Act::BindSelf { path } => format!("make a root of {}", p(path)),
             Act::PivotRoot { root, how: None } => format!("pivot_root to {}", p(root)),
             Act::PivotRoot { root, how: Some(how) } => format!("{how} the root to {}", p(root)),
             Act::Pin { kind, at } => format!("pin a new {kind} namespace at {}", p(at)),

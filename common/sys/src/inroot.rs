@@ -65,6 +65,12 @@ const LINKS: usize = 40;
 
 /// As [`make`], where something is missing. A link to what is not there is followed, and that is made.
 fn made(root: impl AsFd, path: &Path, kind: FileType) -> Result<OwnedFd> {
+    if let (Some(dir), Some(name)) = (path.parent(), path.file_name())
+        && let Ok(dir) = open(&root, dir, OFlags::PATH)
+        && make_one(&dir, name, kind) == Ok(())
+    {
+        return open(&root, path, OFlags::PATH);
+    }
     let mut path = path.to_owned();
     'link: for _ in 0..LINKS {
         let names: Vec<_> =
@@ -166,11 +172,16 @@ impl Node {
 }
 
 /// mknod(2) within the root, with owner, group and a mode whatever the umask. There already, as the
-/// same: nothing is done; as something else: EEXIST.
+/// same: nothing is done; as something else: EEXIST. The directory may be another container's too: by
+/// the name, what comes after could meet something else.
 pub fn mknod(root: impl AsFd, path: &Path, node: Node, mode: u32, owner: (u32, u32)) -> Result<()> {
     let (dir, name) = parent(&root, path)?;
-    let mode = Mode::from_raw_mode(mode);
-    match rx::mknodat(&dir, name, node.kind, mode, rx::makedev(node.major, node.minor)) {
+    let umask = crate::cred::set_umask(0);
+    let dev = rx::makedev(node.major, node.minor);
+    let made = rx::mknodat(&dir, name, node.kind, Mode::from_raw_mode(mode), dev);
+    crate::cred::set_umask(umask);
+    match made {
+        Ok(()) if owner == (0, 0) => return Ok(()),
         Ok(()) => {}
         Err(rustix::io::Errno::EXIST) => {
             let there = open(&root, path, OFlags::PATH)?;
@@ -178,11 +189,12 @@ pub fn mknod(root: impl AsFd, path: &Path, node: Node, mode: u32, owner: (u32, u
         }
         Err(e) => return Err(e.into()),
     }
-    if owner != (0, 0) {
-        let (uid, gid) = (rx::Uid::from_raw(owner.0), rx::Gid::from_raw(owner.1));
-        rx::chownat(&dir, name, Some(uid), Some(gid), rx::AtFlags::SYMLINK_NOFOLLOW)?;
+    let file = rx::openat(&dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if !node.is(&file)? {
+        return Err(Errno(libc::EEXIST));
     }
-    Ok(rx::chmodat(&dir, name, mode, rx::AtFlags::empty())?)
+    let (uid, gid) = (rx::Uid::from_raw(owner.0), rx::Gid::from_raw(owner.1));
+    Ok(rx::chownat(&file, "", Some(uid), Some(gid), rx::AtFlags::EMPTY_PATH)?)
 }
 
 /// A target for a bind mount within the root, which must not be there yet.
