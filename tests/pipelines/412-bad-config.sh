@@ -84,7 +84,7 @@ mounts.0.source|spec|.mounts = [{destination: "/x", type: "bind", options: ["bin
 mounts.0.gidMappings|spec|.mounts = [{destination: "/x", type: "bind", source: "/tmp", options: ["bind"], uidMappings: [{containerID: 0, hostID: 0, size: 1}]}] + .mounts
 mounts.0.uidMappings|spec|.mounts[0].uidMappings = [{containerID: 0, hostID: 0, size: 1}] | .mounts[0].gidMappings = .mounts[0].uidMappings
 no-such-source|runc|.mounts += [{destination: "/srv", type: "bind", source: "/no-such-source", options: ["bind"]}]
-/srv: No such device|runc|.mounts += [{destination: "/srv", type: "nosuchfs", source: "none"}]
+nosuchfs|runc|.mounts += [{destination: "/srv", type: "nosuchfs", source: "none"}]
 /bin/busybox|runc|.mounts += [{destination: "/bin/busybox", type: "tmpfs", source: "tmpfs"}]
 linux.namespaces|runc|.linux.namespaces = "pid"
 linux.namespaces.0.type|runc|.linux.namespaces[0].type = "process"
@@ -96,7 +96,7 @@ linux.namespaces.0.path|spec|.linux.namespaces[0].path = "proc/1/ns/pid"
 linux.uidMappings|spec|.linux.uidMappings = [{containerID: 0, hostID: 0, size: 1}]
 linux.gidMappings|spec|.linux.gidMappings = [{containerID: 0, hostID: 0, size: 1}]
 linux.uidMappings|runc|.linux.namespaces += [{type: "user"}]
-linux.uidMappings|runc|.linux.namespaces += [{type: "user", path: "/proc/self/ns/user"}] | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 1}]
+/proc/self/ns/user|runc|.linux.namespaces += [{type: "user", path: "/proc/self/ns/user"}] | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 1}]
 linux.uidMappings.0.containerID|runc|.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: -1, hostID: 0, size: 1}]
 linux.uidMappings.0.size|runc|.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 0}] | .linux.gidMappings = [{containerID: 0, hostID: 0, size: 1}]
 linux.uidMappings.1|runc|.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 9}, {containerID: 5, hostID: 100, size: 9}] | .linux.gidMappings = .linux.uidMappings

@@ -18,9 +18,17 @@ pub struct Enter {
 }
 
 /// The plan: the pid namespace by the parent (it holds for children only), the others by the
-/// child, the mount namespace last, since it takes /proc away.
+/// child, the mount namespace late, since it takes /proc away, and the user namespace when the rights
+/// that the caller has outside are needed no more.
 pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
-    let (pid, others): (Vec<String>, Vec<String>) = what.kinds.iter().cloned().partition(|k| k == "pid");
+    const SYS_ADMIN: u64 = 1 << 21;
+    let able = look.host.caps & SYS_ADMIN != 0;
+    let user = what.kinds.iter().any(|k| k == "user");
+    // Who has no right outside gets it in the user namespace, and is in the pid namespace only after
+    // a second clone.
+    let again = user && !able;
+    let (pid, others): (Vec<String>, Vec<String>) =
+        what.kinds.iter().cloned().partition(|k| k == "pid" && !again);
     let mut steps = vec![Step::parent(Act::Hide {})];
     if !pid.is_empty() {
         steps.push(Step::parent(Act::SetnsProcess { pid: what.pid, kinds: pid }));
@@ -35,15 +43,27 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     }
     acts.extend(affinity.last.map(|cpus| Act::Affinity { cpus }));
     if what.as_container {
-        acts.extend(process::early(doc, look)?);
+        acts.extend(process::oom_score(doc)?);
     }
-    let mount = others.iter().any(|k| k == "mount");
-    let mut kinds: Vec<String> = others.into_iter().filter(|k| k != "mount").collect();
-    if mount {
-        kinds.push("mount".into());
-    }
+    let place = |kind: &String| match kind.as_str() {
+        "mount" => 1,
+        "user" if able => 2,
+        "user" => -1,
+        _ => 0,
+    };
+    let mut kinds = others;
+    kinds.sort_by_key(place);
     if !kinds.is_empty() {
         acts.push(Act::SetnsProcess { pid: what.pid, kinds });
+    }
+    if user {
+        acts.push(Act::Root {});
+    }
+    if again {
+        acts.push(Act::Clone { namespaces: Vec::new(), cgroup: None });
+    }
+    if what.as_container {
+        acts.extend(process::keyring(doc, look)?);
     }
     if doc.terminal() || what.as_container {
         acts.push(Act::Session {});
@@ -51,7 +71,8 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     if doc.terminal() {
         acts.push(Act::Terminal { root: "/".into() });
     }
-    acts.extend(process::process(doc, look)?);
     steps.extend(acts.into_iter().map(Step::child));
+    steps.extend(process::given(doc)?);
+    steps.extend(process::process(doc, look)?.into_iter().map(Step::child));
     Ok(steps)
 }

@@ -14,6 +14,7 @@ mod process;
 mod rights;
 mod root;
 mod show;
+mod spaces;
 pub mod user;
 
 pub use enter::{Enter, enter};

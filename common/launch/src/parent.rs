@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use step::{Act, Done, Fail, Fault, Next, Side, Step, Stopped, Watch};
 use sys::Errno;
 use sys::io::Signals;
-use sys::process;
+use sys::{ns, process};
 
 /// What the child gets as descriptors 0, 1 and 2; `None`: the caller's own.
 pub type Stdio = [Option<OwnedFd>; 3];
@@ -41,6 +41,7 @@ pub struct Start<'a> {
 /// [`Fault`], or [`Stopped`]), no process is left.
 pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Child> {
     let mut n = 0;
+    let mut away = Away::default();
     loop {
         let step = steps.get(n).context("start the process: no step clones one")?;
         if let Some(w) = how.watch.as_deref_mut() {
@@ -75,12 +76,16 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
                 }
                 process::Side::Parent(pid, pidfd) => {
                     drop((theirs, how.stdio, how.listener));
+                    let came_back = away.back().context("come back to the own namespaces");
                     if let Some(w) = how.watch.as_deref_mut() {
                         w.after(n, &step.act, &Ok(Done::Made));
                     }
                     let mut talk = Talk { socket: ours, child: Child { pid, pidfd, master: None } };
                     let told = how.cloned.as_mut().map_or(Ok(()), |tell| tell(pid));
-                    match told.and_then(|()| talk.listen(steps, signals, how.watch, how.cloned)) {
+                    match came_back
+                        .and(told)
+                        .and_then(|()| talk.listen(steps, signals, how.watch, how.cloned))
+                    {
                         Ok(()) => Ok(talk.child),
                         Err(e) => {
                             talk.end();
@@ -90,7 +95,7 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
                 }
             };
         }
-        let result = step.act.make();
+        let result = away.leave(&step.act).map_err(Fail::from).and_then(|()| step.act.make());
         if let Some(w) = how.watch.as_deref_mut() {
             w.after(n, &step.act, &result);
         }
@@ -106,6 +111,35 @@ pub fn go(connection: OwnedFd, pid: i32, signals: &mut Signals) -> Result<()> {
     sys::io::send(&connection, b"g", None).map_err(|_| lost())?;
     let mut talk = Talk { socket: connection, child: Child { pid, pidfd, master: None } };
     talk.listen(&[], signals, None, None)
+}
+
+/// The namespaces that the parent has left for those that the child is to be in.
+#[derive(Default)]
+struct Away(Vec<ns::Home>);
+
+impl Away {
+    /// Before a step that leads away.
+    fn leave(&mut self, act: &Act) -> sys::Result<()> {
+        let kinds = match act {
+            Act::Setns { kind, .. } | Act::Unshare { kind } => std::slice::from_ref(kind),
+            Act::SetnsProcess { kinds, .. } => kinds,
+            _ => return Ok(()),
+        };
+        for kind in kinds {
+            self.0.push(ns::Home::of(kind)?);
+        }
+        Ok(())
+    }
+
+    fn back(&mut self) -> sys::Result<()> {
+        self.0.drain(..).rev().try_for_each(|home| home.back())
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        let _ = self.back();
+    }
 }
 
 /// HUP INT QUIT TERM: what ends a start.

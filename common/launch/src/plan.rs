@@ -1,53 +1,25 @@
 //! The document as the steps that make pid 1: which namespaces, which mounts, which rights.
 
-use crate::process::{early, process};
+use crate::process::{given, keyring, process};
+use crate::spaces::Spaces;
 use crate::{Look, root::root_file_system};
 use anyhow::Result;
-use doc::{Doc, Namespace};
+use doc::Doc;
 use std::path::Path;
 use step::{Act, Fault, Step};
 
 /// Everything from the clone on. The steps before `Clone` are the parent's, the rest the child's.
 pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     doc.sense()?;
-    let namespaces = doc.namespaces()?;
-    let new = |kind: &str| namespaces.iter().any(|n| n.kind == kind && n.path.is_none());
-    let mut steps = Vec::new();
-
-    for n in namespaces.iter().filter(|n| n.kind == "pid") {
-        if let Some(path) = &n.path {
-            steps.push(Step::parent(Act::Hide {}));
-            steps.push(Step::parent(Act::Setns { kind: "pid".into(), path: path.into() }));
-        }
-    }
-    // The cgroup namespace waits until the child is in its cgroups: its root is where they are then.
-    let cloned = namespaces.iter().filter(|n| n.path.is_none() && n.kind != "cgroup");
-    steps.push(Step::parent(Act::Clone {
-        namespaces: cloned.map(|n| n.kind.clone()).collect(),
-        cgroup: look.cgroups.iter().find(|d| d.v2).map(|d| d.path.clone()),
-    }));
-
-    let mut acts = Vec::new();
-    if doc.stave_flag("dieWithParent") {
-        acts.push(Act::DieWithParent {});
-    }
-    acts.extend(join_cgroups(look));
-    if new("cgroup") {
-        acts.push(Act::Unshare { kind: "cgroup".into() });
-    }
-    for n in namespaces.iter().filter(|n| n.kind != "pid") {
-        if let Some(path) = &n.path {
-            acts.push(Act::Setns { kind: n.kind.clone(), path: path.into() });
-        }
-    }
-    acts.extend(names(doc, look, &namespaces)?);
-    if new("network") {
+    let spaces = Spaces::of(doc, look)?;
+    let mut steps = spaces.enter()?;
+    let mut acts: Vec<Act> = keyring(doc, look)?.into_iter().collect();
+    acts.extend(names(doc, look)?);
+    if spaces.makes("network") {
         acts.push(Act::LinkUp { name: "lo".into(), ns: None });
     }
-    acts.extend(sysctls(doc)?);
-    acts.extend(early(doc, look)?);
     // Without a pid namespace the workload stays in the caller's session: job control goes on.
-    if new("pid") || doc.terminal() {
+    if spaces.makes("pid") || doc.terminal() {
         acts.push(Act::Session {});
     }
     steps.extend(acts.into_iter().map(Step::child));
@@ -57,8 +29,11 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     // host's can both be reached.
     steps.extend(hooks(doc, look, "prestart", "creating")?.into_iter().map(Step::parent));
     steps.extend(hooks(doc, look, "createRuntime", "creating")?.into_iter().map(Step::parent));
+    // A hook may have moved in the device that a key of the network's is about.
+    steps.extend(sysctls(doc)?.into_iter().map(Step::child));
     steps.extend(hooks(doc, look, "createContainer", "creating")?.into_iter().map(Step::child));
     steps.extend(root.close);
+    steps.extend(given(doc)?);
     let mut acts = process(doc, look)?;
     let exec = acts.len().saturating_sub(1);
     acts.splice(exec..exec, hooks(doc, look, "startContainer", "created")?);
@@ -108,7 +83,8 @@ pub fn poststart(doc: &Doc, look: &Look, pid: i32) -> Result<()> {
 
 /// Host and domain name, in a uts namespace of the container's; where `ns` has pinned it, the host name
 /// is set.
-fn names(doc: &Doc, look: &Look, namespaces: &[Namespace]) -> Result<Vec<Act>> {
+fn names(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
+    let namespaces = doc.namespaces()?;
     let text = |key: &str| doc.get(key).and_then(|v| v.as_str()).filter(|t| !t.is_empty());
     let Some(uts) = namespaces.iter().find(|n| n.kind == "uts") else { return Ok(Vec::new()) };
     let pin = look.host.roots.pin(&look.id, "uts");

@@ -4,16 +4,25 @@ use crate::{Look, rights, user};
 use anyhow::Result;
 use doc::Doc;
 use std::path::Path;
-use step::Act;
+use step::{Act, Step};
 
-/// What lives in the process alone, in the order that works: what needs a right comes before the
-/// rights go. A key that is absent leaves the caller's as it is.
-pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
+/// What the process is given by whoever has the right to it: in a user namespace that is nobody, so
+/// the parent does it.
+pub(crate) fn given(doc: &Doc) -> Result<Vec<Step>> {
     let mut acts = Vec::new();
     for r in doc.rlimits()? {
         acts.push(Act::Rlimit { kind: r.kind, soft: r.soft, hard: r.hard });
     }
     acts.extend(scheduling(doc)?);
+    let own_user = doc.namespaces()?.iter().any(|n| n.kind == "user");
+    let step = if own_user { Step::parent } else { Step::child };
+    Ok(acts.into_iter().map(step).collect())
+}
+
+/// What lives in the process alone, in the order that works: what needs a right comes before the
+/// rights go. A key that is absent leaves the caller's as it is.
+pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
+    let mut acts = memory(doc)?;
     acts.extend(labels(doc));
     let who = doc.user()?;
     let user = (who.uid != 0).then_some((who.uid, who.gid));
@@ -30,6 +39,10 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     }
     if doc.get("/process/user").is_some() {
         acts.push(Act::User { uid: who.uid, gid: who.gid, groups: who.additional_gids.clone() });
+        // The kernel forgets it when a process becomes another user.
+        if doc.stave_flag("dieWithParent") {
+            acts.push(Act::DieWithParent {});
+        }
     }
     if let Some(c) = caps {
         acts.push(Act::Caps {
@@ -46,20 +59,21 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     Ok(acts)
 }
 
-/// What is said to the kernel while the process can still see the host's /proc.
-pub fn early(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
-    let mut acts = Vec::new();
-    if let Some(score) = doc.read::<i64>("/process/oomScoreAdj")? {
-        acts.push(Act::Write { path: "/proc/self/oom_score_adj".into(), text: score.to_string() });
-    }
+/// Where it is lowered this takes a right that nobody has in a user namespace.
+pub(crate) fn oom_score(doc: &Doc) -> Result<Option<Act>> {
+    Ok(doc.read::<i64>("/process/oomScoreAdj")?.map(|score| Act::OomScore { score }))
+}
+
+/// What belongs to the user that the container's root is.
+pub(crate) fn keyring(doc: &Doc, look: &Look) -> Result<Option<Act>> {
     if look.root != Path::new("/") && !doc.stave_flag("noNewKeyring") {
         // Who may search it, of keyctl_setperm(3): the user that owns it; in a user namespace that is
         // another one, so everybody.
         let own_user = doc.namespaces()?.iter().any(|n| n.kind == "user");
         let search = if own_user { 0x8 } else { 0x8_0000 };
-        acts.push(Act::Keyring { name: format!("_ses.{}", look.id), search });
+        return Ok(Some(Act::Keyring { name: format!("_ses.{}", look.id), search }));
     }
-    Ok(acts)
+    Ok(None)
 }
 
 fn scheduling(doc: &Doc) -> Result<Vec<Act>> {
@@ -78,6 +92,11 @@ fn scheduling(doc: &Doc) -> Result<Vec<Act>> {
     if let Some(io) = doc.io_priority()? {
         acts.push(Act::IoPriority { class: io.class, priority: io.priority.try_into().unwrap_or(u32::MAX) });
     }
+    Ok(acts)
+}
+
+fn memory(doc: &Doc) -> Result<Vec<Act>> {
+    let mut acts = Vec::new();
     if let Some(m) = doc.memory_policy()? {
         acts.push(Act::MemoryPolicy { mode: m.mode, nodes: m.nodes, flags: m.flags });
     }

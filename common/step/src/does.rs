@@ -1,6 +1,6 @@
 //! Doing and undoing.
 
-use crate::{Act, Done, Fail, exec, held, hook, limit, mounts};
+use crate::{Act, Done, Fail, exec, held, hook, idmap, mounts};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -78,6 +78,8 @@ impl Act {
             Act::Unshare { kind } => ns::unshare(kind)?,
             // Done by the launch, which owns both sides of it.
             Act::Clone { .. } => return Err(Errno(sys::ENOSYS).into()),
+            Act::MapIds { uids, gids } => return idmap::are(uids, gids).map(|()| Done::WasSo),
+            Act::Root {} => cred::become_root()?,
             Act::Hostname { name, ns } => ns::within("uts", ns.as_deref(), || ns::set_hostname(name))?,
             Act::Domainname { name } => ns::set_domainname(name)?,
             Act::LinkUp { name, ns } => ns::within("network", ns.as_deref(), || ns::link_up(name))?,
@@ -90,20 +92,11 @@ impl Act {
                 Act::Write { path: path.join(file), text: "0".into() }.make()?;
             }
 
-            Act::Limit { cgroup, set } => limit::write(cgroup, set)?,
-            Act::Inherit { cpuset } => limit::inherit(cpuset)?,
-            Act::Freeze { cgroup, v2, frozen } => cgroup::freeze(cgroup, *v2, *frozen)?,
-
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
-            Act::Rlimit { kind, soft, hard } => cred::set_rlimit(kind, *soft, *hard)?,
-            Act::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
-                let (nice, priority) = (*nice, *priority);
-                let (runtime, deadline, period) = (*runtime, *deadline, *period);
-                let share = sched::Share { nice, priority, runtime, deadline, period };
-                sched::set_scheduler(policy, flags, &share)?;
+            Act::Rlimit { .. } | Act::OomScore { .. } | Act::Scheduler { .. } | Act::IoPriority { .. } => {
+                return self.make_for(0);
             }
-            Act::IoPriority { class, priority } => sched::set_io_priority(class, *priority)?,
             Act::Affinity { cpus } => sched::set_affinity(cpus)?,
             Act::MemoryPolicy { mode, nodes, flags } => sched::set_memory_policy(mode, flags, nodes)?,
             Act::Personality { domain } => sched::set_personality(domain)?,
@@ -138,7 +131,8 @@ impl Act {
         Ok(Done::Made)
     }
 
-    /// As [`Act::make`], for a process that is not the caller: `pid`, as the caller sees it.
+    /// As [`Act::make`], for a process that is not the caller: `pid`, as the caller sees it; 0 is the
+    /// caller.
     pub fn make_for(&self, pid: i32) -> Result<Done> {
         match self {
             Act::Hook { path, args, env, timeout, state, .. } => {
@@ -149,6 +143,24 @@ impl Act {
             }
             // As the child sees the tree: what it has mounted may be a source too.
             Act::Source { .. } => ns::in_tree_of(pid, || Ok(self.make()))?,
+            Act::MapIds { uids, gids } => idmap::write(pid, uids, gids).map(|()| Done::Made),
+            Act::Rlimit { kind, soft, hard } => {
+                Ok(cred::set_rlimit(pid, kind, *soft, *hard).map(|()| Done::Made)?)
+            }
+            Act::OomScore { score } => {
+                let whose = if pid == 0 { "self".to_owned() } else { pid.to_string() };
+                let path = format!("/proc/{whose}/oom_score_adj").into();
+                Act::Write { path, text: score.to_string() }.make()
+            }
+            Act::Scheduler { policy, nice, priority, flags, runtime, deadline, period } => {
+                let (nice, priority) = (*nice, *priority);
+                let (runtime, deadline, period) = (*runtime, *deadline, *period);
+                let share = sched::Share { nice, priority, runtime, deadline, period };
+                Ok(sched::set_scheduler(pid, policy, flags, &share).map(|()| Done::Made)?)
+            }
+            Act::IoPriority { class, priority } => {
+                Ok(sched::set_io_priority(pid, class, *priority).map(|()| Done::Made)?)
+            }
             _ => self.make(),
         }
     }
@@ -178,7 +190,6 @@ impl Act {
                 gone_is_fine(fs::remove_file(at))?;
             }
             Act::Members { cgroup } => kill_all(cgroup)?,
-            Act::Limit { cgroup, set } => limit::back(cgroup, set),
             Act::Cgroup { path, shared: false } => cgroup::remove(path)?,
             Act::Cgroup { path, shared: true } => {
                 let _ = fs::remove_dir(path); // others may be in it

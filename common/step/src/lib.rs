@@ -8,7 +8,7 @@ mod does;
 mod exec;
 mod held;
 mod hook;
-mod limit;
+mod idmap;
 mod mounts;
 mod show;
 mod show_mount;
@@ -149,6 +149,13 @@ pub enum Act {
     Unshare { kind: String },
     /// clone3(2) of the process to be, with new namespaces.
     Clone { namespaces: Vec<String>, cgroup: Option<PathBuf> },
+    /// The ids of a new user namespace, written by the parent: rows of the first inside, the first
+    /// outside, and how many (user_namespaces(7)). Whoever lacks the right asks newuidmap(1) and
+    /// newgidmap(1), but for the one id that is the caller's own: then setgroups(2) is denied. Of the
+    /// caller itself, in a user namespace that was there: it has just these.
+    MapIds { uids: Vec<[u32; 3]>, gids: Vec<[u32; 3]> },
+    /// The caller becomes root of the user namespace that it is in, in no other group.
+    Root {},
     /// sethostname(2), in the namespace pinned at `ns` where given.
     Hostname { name: String, ns: Option<PathBuf> },
     /// setdomainname(2), in the caller's uts namespace.
@@ -160,15 +167,6 @@ pub enum Act {
     Cgroup { path: PathBuf, shared: bool },
     /// The processes of a cgroup: nothing to make. Undone: each is killed (SIGKILL) and waited for.
     Members { cgroup: PathBuf },
-    /// Limits of a cgroup, written in an order that the kernel takes: one may hold another in bounds.
-    /// Undone: what is known of the former values holds again.
-    Limit { cgroup: PathBuf, set: Vec<Setting> },
-    /// A cpuset of v1 gets the processors and memory nodes of the one above, where it has none: it takes
-    /// nobody in before (cpuset(7)).
-    Inherit { cpuset: PathBuf },
-    /// All processes of a cgroup are stopped, or go on: v1 by freezer.state, v2 by cgroup.freeze. Done
-    /// when they are.
-    Freeze { cgroup: PathBuf, v2: bool, frozen: bool },
     /// The caller moves itself into a cgroup, by the file `tasks` (v1) or `cgroup.procs` (v2).
     JoinCgroup { path: PathBuf, file: String },
 
@@ -179,6 +177,8 @@ pub enum Act {
     Terminal { root: PathBuf },
     /// setrlimit(2).
     Rlimit { kind: String, soft: u64, hard: u64 },
+    /// How soon the kernel ends the process when memory runs out: proc(5), oom_score_adj.
+    OomScore { score: i64 },
     /// sched_setattr(2): a policy with what it takes. Times are nanoseconds.
     Scheduler {
         policy: String,
@@ -277,19 +277,6 @@ fn character() -> String {
 
 fn is_character(kind: &str) -> bool {
     kind == "c"
-}
-
-/// One limit of a cgroup.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Setting {
-    /// The file; the first that is there, where kernels call it differently.
-    pub files: Vec<String>,
-    /// What is written into it.
-    pub text: String,
-    /// What it said before, for an update that fails.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub former: Option<String>,
 }
 
 /// What doing a step came to.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use sys::Errno;
 use sys::inroot::{self, FileType, Flags, Node, fd_path};
 use sys::mount::{self, Tree, Words};
+use sys::ns;
 
 type Result<T> = std::result::Result<T, Fail>;
 
@@ -297,7 +298,14 @@ pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u3
     let other = |e| because(e, format!("what is there is not device {}:{}", node.major, node.minor));
     match inroot::mknod(&root, path, node, mode & 0o7777, owner) {
         Err(Errno(sys::EPERM)) if node.kind != FileType::Fifo => {}
-        Err(e @ Errno(sys::EEXIST)) => return Err(other(e)),
+        Err(e @ Errno(sys::EEXIST)) => {
+            // In a user namespace an earlier one was bound there, onto a file made for it.
+            let there = inroot::open(&root, path, inroot::O_PATH)?;
+            if !ns::in_user_namespace() || !inroot::is_empty_file(&there)? {
+                return Err(other(e));
+            }
+            return Ok(Tree::of_file(host_device(path, node)?, false)?.attach(there)?);
+        }
         done => return Ok(done?),
     }
     let device = host_device(path, node)?;

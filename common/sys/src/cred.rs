@@ -127,8 +127,12 @@ pub fn set_user(uid: u32, gid: u32, groups: &[u32]) -> Result<()> {
     if uid == u32::MAX || gid == u32::MAX {
         return Err(Errno(libc::EINVAL));
     }
-    let groups: Vec<Gid> = groups.iter().map(|g| Gid::from_raw(*g)).collect();
-    nix::unistd::setgroups(&groups)?;
+    let list: Vec<Gid> = groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    match nix::unistd::setgroups(&list) {
+        // Where none is asked for but that which it has anyway, nothing is lost.
+        Err(nix::Error::EPERM) if groups.iter().all(|g| *g == gid) && groups_denied() => {}
+        other => other?,
+    }
     let (g, u) = (Gid::from_raw(gid), Uid::from_raw(uid));
     nix::unistd::setresgid(g, g, g)?;
     Ok(nix::unistd::setresuid(u, u, u)?)
@@ -171,35 +175,59 @@ pub fn die_with_parent() -> Result<()> {
     prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0).map(drop)
 }
 
-/// setrlimit(2) of the limit's OCI name; `u64::MAX` is no limit.
-pub fn set_rlimit(name: &str, soft: u64, hard: u64) -> Result<()> {
-    use nix::sys::resource::{Resource as R, setrlimit};
+/// prlimit(2) by the limit's OCI name, of a process; 0 is the caller. `u64::MAX` is no limit.
+pub fn set_rlimit(pid: i32, name: &str, soft: u64, hard: u64) -> Result<()> {
     let what = match name {
-        "RLIMIT_AS" => R::RLIMIT_AS,
-        "RLIMIT_CORE" => R::RLIMIT_CORE,
-        "RLIMIT_CPU" => R::RLIMIT_CPU,
-        "RLIMIT_DATA" => R::RLIMIT_DATA,
-        "RLIMIT_FSIZE" => R::RLIMIT_FSIZE,
-        "RLIMIT_LOCKS" => R::RLIMIT_LOCKS,
-        "RLIMIT_MEMLOCK" => R::RLIMIT_MEMLOCK,
-        "RLIMIT_MSGQUEUE" => R::RLIMIT_MSGQUEUE,
-        "RLIMIT_NICE" => R::RLIMIT_NICE,
-        "RLIMIT_NOFILE" => R::RLIMIT_NOFILE,
-        "RLIMIT_NPROC" => R::RLIMIT_NPROC,
-        "RLIMIT_RSS" => R::RLIMIT_RSS,
-        "RLIMIT_RTPRIO" => R::RLIMIT_RTPRIO,
-        "RLIMIT_RTTIME" => R::RLIMIT_RTTIME,
-        "RLIMIT_SIGPENDING" => R::RLIMIT_SIGPENDING,
-        "RLIMIT_STACK" => R::RLIMIT_STACK,
+        "RLIMIT_AS" => libc::RLIMIT_AS,
+        "RLIMIT_CORE" => libc::RLIMIT_CORE,
+        "RLIMIT_CPU" => libc::RLIMIT_CPU,
+        "RLIMIT_DATA" => libc::RLIMIT_DATA,
+        "RLIMIT_FSIZE" => libc::RLIMIT_FSIZE,
+        "RLIMIT_LOCKS" => libc::RLIMIT_LOCKS,
+        "RLIMIT_MEMLOCK" => libc::RLIMIT_MEMLOCK,
+        "RLIMIT_MSGQUEUE" => libc::RLIMIT_MSGQUEUE,
+        "RLIMIT_NICE" => libc::RLIMIT_NICE,
+        "RLIMIT_NOFILE" => libc::RLIMIT_NOFILE,
+        "RLIMIT_NPROC" => libc::RLIMIT_NPROC,
+        "RLIMIT_RSS" => libc::RLIMIT_RSS,
+        "RLIMIT_RTPRIO" => libc::RLIMIT_RTPRIO,
+        "RLIMIT_RTTIME" => libc::RLIMIT_RTTIME,
+        "RLIMIT_SIGPENDING" => libc::RLIMIT_SIGPENDING,
+        "RLIMIT_STACK" => libc::RLIMIT_STACK,
         _ => return Err(Errno(libc::EINVAL)),
     };
-    Ok(setrlimit(what, soft, hard)?)
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the kernel reads one struct; no old value is asked for.
+    let done = unsafe { libc::prlimit64(pid, what, &raw const limit, std::ptr::null_mut()) };
+    Errno::check(done.into()).map(drop)
+}
+
+/// The caller becomes root, in no other group, of the user namespace that it is in. Where a namespace
+/// denies setgroups(2), the groups stay that it came with: to leave one could give it more rights.
+pub fn become_root() -> Result<()> {
+    match nix::unistd::setgroups(&[]) {
+        Err(nix::Error::EPERM) if groups_denied() => {}
+        other => other?,
+    }
+    let (g, u) = (Gid::from_raw(0), Uid::from_raw(0));
+    nix::unistd::setresgid(g, g, g)?;
+    Ok(nix::unistd::setresuid(u, u, u)?)
+}
+
+/// Whether the user namespace that the caller is in denies setgroups(2) (user_namespaces(7)).
+fn groups_denied() -> bool {
+    std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
 }
 
 /// Whether the caller, by its effective ids and its rights, may execute a file (faccessat(2), AT_EACCESS).
 pub fn may_execute(path: impl rustix::path::Arg) -> Result<()> {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
     Ok(accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?)
+}
+
+/// The caller's effective group id.
+pub fn egid() -> u32 {
+    nix::unistd::getegid().as_raw()
 }
 
 /// The caller's effective user id.

@@ -219,6 +219,12 @@ pub fn is_proc_root(fd: impl AsFd) -> Result<bool> {
     Ok(rx::fstat(fd)?.st_ino == crate::procfs::ROOT)
 }
 
+/// Whether a handle stands for a regular file with nothing in it.
+pub fn is_empty_file(fd: impl AsFd) -> Result<bool> {
+    let stat = rx::fstat(fd)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size == 0)
+}
+
 /// Whether a handle stands for a directory.
 pub fn is_dir(fd: impl AsFd) -> Result<bool> {
     Ok(FileType::from_raw_mode(rx::fstat(fd)?.st_mode) == FileType::Directory)

@@ -85,10 +85,30 @@ pub fn within<T>(kind: &str, path: Option<&Path>, act: impl FnOnce() -> Result<T
     }
 }
 
+/// A namespace to come back to.
+pub struct Home {
+    kind: String,
+    file: File,
+}
+
+impl Home {
+    /// The one of this kind that the calling thread is in, or for pid and time its children to be.
+    pub fn of(kind: &str) -> Result<Home> {
+        let name = if kind == "pid" { "pid_for_children" } else { proc_name(kind) };
+        let file = File::open(format!("/proc/thread-self/ns/{name}"))?;
+        Ok(Home { kind: kind.into(), file })
+    }
+
+    /// Post-condition: the calling thread is in it again.
+    pub fn back(&self) -> Result<()> {
+        Ok(nix::sched::setns(self.file.as_fd(), flag(&self.kind)?)?)
+    }
+}
+
 fn back_after<T>(kind: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
-    let home = File::open(format!("/proc/thread-self/ns/{}", proc_name(kind)))?;
+    let home = Home::of(kind)?;
     let result = act();
-    nix::sched::setns(home.as_fd(), flag(kind)?)?;
+    home.back()?;
     result
 }
 
@@ -105,6 +125,13 @@ pub fn in_tree_of<T>(pid: i32, act: impl FnOnce() -> Result<T>) -> Result<T> {
     nix::unistd::chroot(".")?;
     nix::unistd::fchdir(&cwd)?;
     result
+}
+
+/// Whether the caller is in another user namespace than the machine's first (linux/proc_ns.h).
+pub fn in_user_namespace() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    const FIRST: u64 = 0xEFFF_FFFD;
+    std::fs::metadata("/proc/thread-self/ns/user").is_ok_and(|m| m.ino() != FIRST)
 }
 
 /// sethostname(2).

@@ -246,6 +246,14 @@ pub fn apart(pid: i32) -> bool {
     nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid))).is_ok_and(|g| g != own)
 }
 
+/// Whether this kernel is of that version or a later one (uname(2)).
+pub fn kernel_is(major: u32, minor: u32) -> bool {
+    let name = rustix::system::uname();
+    let text = name.release().to_string_lossy();
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
+}
+
 /// The caller's pid.
 pub fn pid() -> i32 {
     nix::unistd::getpid().as_raw()

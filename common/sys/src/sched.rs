@@ -51,8 +51,8 @@ fn number(table: &[&str], word: &str) -> Result<u32> {
     table.iter().position(|w| *w == word).map(|n| n as u32).ok_or(Errno(libc::EINVAL))
 }
 
-/// sched_setattr(2) of the calling thread.
-pub fn set_scheduler(policy: &str, flags: &[String], share: &Share) -> Result<()> {
+/// sched_setattr(2) of a process; 0 is the caller.
+pub fn set_scheduler(pid: i32, policy: &str, flags: &[String], share: &Share) -> Result<()> {
     let bit = |f: &String| number(&FLAGS, f).map(|n| 1_u64 << n);
     let Share { nice, priority, runtime, deadline, period } = *share;
     let attr = Attr {
@@ -67,16 +67,16 @@ pub fn set_scheduler(policy: &str, flags: &[String], share: &Share) -> Result<()
         util: [0; 2],
     };
     // SAFETY: the kernel reads as many bytes as `size` says, which is the struct's own.
-    Errno::check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) }).map(drop)
+    Errno::check(unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attr, 0) }).map(drop)
 }
 
-/// ioprio_set(2) of the calling thread, which is alone.
-pub fn set_io_priority(class: &str, priority: u32) -> Result<()> {
+/// ioprio_set(2) of a process of one thread; 0 is the caller.
+pub fn set_io_priority(pid: i32, class: &str, priority: u32) -> Result<()> {
     const PROCESS: i32 = 1;
     let classes = ["IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
     let value = number(&classes, class)? << 13 | priority & 0x1fff;
     // SAFETY: integers only.
-    Errno::check(unsafe { libc::syscall(libc::SYS_ioprio_set, PROCESS, 0, value) }).map(drop)
+    Errno::check(unsafe { libc::syscall(libc::SYS_ioprio_set, PROCESS, pid, value) }).map(drop)
 }
 
 /// sched_setaffinity(2) of the calling thread. EINVAL: the machine has none of these.
@@ -137,7 +137,7 @@ mod tests {
     fn masks() {
         assert_eq!(bits(&[]), [0]);
         assert_eq!(bits(&[0, 3, 64]), [9, 1]);
-        assert_eq!(set_scheduler("SCHED_NONE", &[], &Share::default()), Err(Errno(libc::EINVAL)));
+        assert_eq!(set_scheduler(0, "SCHED_NONE", &[], &Share::default()), Err(Errno(libc::EINVAL)));
         assert_eq!(set_personality("BSD"), Err(Errno(libc::EINVAL)));
     }
 }

@@ -16,8 +16,8 @@ use step::{Act, Fault, Step};
 /// The verb.
 pub fn create(container: &Container, making: &Making) -> Result<u8> {
     let made = Made::begin(container, making)?;
-    let steps = launch::create(&made.doc, &made.look)?;
-    made.finish(&steps, making, |steps, mut how, signals| {
+    let steps = launch::create(&made.doc, &made.look);
+    made.finish(steps, making, |steps, mut how, signals| {
         how.listener = Some(sys::io::listen(&container.file(".start")).context("listen for the start")?);
         let child = launch::start(steps, how, signals)?;
         fs::rename(container.file(".start"), container.file("start")).context("listen for the start")?;
@@ -79,11 +79,11 @@ impl<'a> Made<'a> {
     /// Starts the process by `start`, and tells the engine of it; on failure nothing is left.
     pub fn finish(
         self,
-        steps: &[Step],
+        steps: Result<Vec<Step>>,
         making: &Making,
         start: impl FnOnce(&[Step], Start, &mut sys::io::Signals) -> Result<Child>,
     ) -> Result<Child> {
-        let result = self.process(steps, making, start);
+        let result = steps.and_then(|steps| self.process(&steps, making, start));
         if result.is_err() {
             self.undo();
         }

@@ -10,9 +10,9 @@ use std::path::Path;
 /// The verb.
 pub fn run(container: &Container, making: &Making, detach: bool, keep: bool) -> Result<u8> {
     let made = Made::begin(container, making)?;
-    let steps = launch::init(&made.doc, &made.look)?;
+    let steps = launch::init(&made.doc, &made.look);
     let bundle = made.look.bundle.clone();
-    let child = made.finish(&steps, making, launch::start)?;
+    let child = made.finish(steps, making, launch::start)?;
     start::after(container, &bundle, child.pid)?;
     if detach {
         return Ok(0);

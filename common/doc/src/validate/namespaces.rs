@@ -28,15 +28,13 @@ pub(super) fn check(doc: &Doc) -> Result {
     doc.sysctls().map(drop)
 }
 
-/// `joined`: the user namespace is one that is there; `None`: there is no word of one.
+/// `joined`: the user namespace is one that is there; some engines then give its ids as well (runc once
+/// asked for them), and they must be so. `None`: there is no word of one.
 fn mappings(doc: &Doc, joined: Option<bool>) -> Result {
     for key in ["/linux/uidMappings", "/linux/gidMappings"] {
         let list = doc.list(key);
         match joined {
             None if !list.is_empty() => return Err(shape(key, "without a user namespace")),
-            Some(true) if !list.is_empty() => {
-                return Err(shape(key, "for a user namespace that is there already"));
-            }
             Some(false) if list.is_empty() => {
                 return Err(shape(key, "is missing: the user namespace is new"));
             }
