@@ -73,3 +73,22 @@ if command -v podman >/dev/null; then
     umount -l "$work/podman/overlay" 2>/dev/null || :
   fi
 fi
+
+# The OCI runtime, each with the same bundle. The figure of a process that was created is its own
+# parent's no more: CPU is that of the three commands.
+cat >"$work/life.sh" <<'LIFE'
+"$1" --root "$2" create -b "$3" "$4" && "$1" --root "$2" start "$4" && exec "$1" --root "$2" delete --force "$4"
+LIFE
+for peer in crun runc; do
+  command -v "$peer" >/dev/null || continue
+  own="$work/oci" theirs="$work/$peer"
+  pair "oci run : $peer run" "stave-oci --root $own run -b $work/b b-$$" "$peer --root $theirs run -b $work/b b-$$"
+  pair "oci create, start, delete : $peer" "sh $work/life.sh stave-oci $own $work/b l-$$" \
+    "sh $work/life.sh $peer $theirs $work/b l-$$"
+  stave-oci --root "$own" run -d -b "$work/s" "e-$$" </dev/null >/dev/null 2>&1
+  in_ns "$peer" --root "$theirs" run -d -b "$work/s" "p-$$" || continue
+  pair "oci exec : $peer exec" "stave-oci --root $own exec e-$$ true" "$peer --root $theirs exec p-$$ true"
+  pair "oci state : $peer state" "stave-oci --root $own state e-$$" "$peer --root $theirs state p-$$"
+  stave-oci --root "$own" delete --force "e-$$"
+  in_ns "$peer" --root "$theirs" delete --force "p-$$"
+done

@@ -8,6 +8,7 @@ mod devices;
 mod idmap;
 mod isolation;
 mod kinds;
+mod resources;
 mod sched;
 mod sysctl;
 mod time;
@@ -19,11 +20,14 @@ pub use idmap::IdMapping;
 pub use isolation::{
     DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate, nothing_of_the_caller,
 };
+pub use resources::{
+    BlockIo, Cpu, HugePages, Memory, Network, Pids, Rdma, Resources, Throttle, WeightDevice,
+};
 pub use sched::{Affinity, IoPriority, MemoryPolicy, Scheduler};
 pub use sysctl::Sysctl;
 pub use time::TimeOffset;
 pub use view::is_name;
-pub use view::{Capabilities, DeviceRule, Hook, Image, Layer, Mount, Namespace, Resources, Rlimit, User};
+pub use view::{Capabilities, DeviceRule, Hook, Image, Layer, Mount, Namespace, Rlimit, User};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};

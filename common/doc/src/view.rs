@@ -130,25 +130,6 @@ pub struct Hook {
     pub timeout: Option<u64>,
 }
 
-/// The part of `linux.resources` that `limit` turns into steps.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Resources {
-    /// Bytes; -1 for no limit.
-    pub memory: Option<i64>,
-    /// Memory and swap together, bytes.
-    pub swap: Option<i64>,
-    /// Microseconds of each period.
-    pub cpu_quota: Option<i64>,
-    /// Microseconds.
-    pub cpu_period: Option<u64>,
-    /// Relative weight, 2 to 262144.
-    pub cpu_shares: Option<u64>,
-    /// Tasks; 0 or less for no limit.
-    pub pids: Option<i64>,
-    /// In order; a later rule wins.
-    pub devices: Vec<DeviceRule>,
-}
-
 /// `stave.image`: the descriptor of the image's manifest in the store.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -285,20 +266,6 @@ impl Doc {
             Some(Value::String(s)) if plain(s) => Ok(Some(s)),
             Some(_) => Err(shape("/linux/cgroupsPath", "not an absolute path below a hierarchy's root")),
         }
-    }
-
-    /// The limits that have a step.
-    pub fn resources(&self) -> Result<Resources, Error> {
-        let at = |key: &str| format!("/linux/resources/{key}");
-        Ok(Resources {
-            memory: self.read(&at("memory/limit"))?,
-            swap: self.read(&at("memory/swap"))?,
-            cpu_quota: self.read(&at("cpu/quota"))?,
-            cpu_period: self.read(&at("cpu/period"))?,
-            cpu_shares: self.read(&at("cpu/shares"))?,
-            pids: self.read(&at("pids/limit"))?,
-            devices: self.read(&at("devices"))?.unwrap_or_default(),
-        })
     }
 
     /// `hooks.KIND`: prestart, createRuntime, createContainer, startContainer, poststart, poststop.

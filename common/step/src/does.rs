@@ -1,6 +1,6 @@
 //! Doing and undoing.
 
-use crate::{Act, Done, Fail, exec, held, hook, idmap, mounts};
+use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -91,6 +91,10 @@ impl Act {
                 // over all processes (20 us instead of 14 ms).
                 Act::Write { path: path.join(file), text: "0".into() }.make()?;
             }
+
+            Act::Limit { cgroup, set } => limit::write(cgroup, set)?,
+            Act::Inherit { cpuset } => limit::inherit(cpuset)?,
+            Act::Freeze { cgroup, v2, frozen } => cgroup::freeze(cgroup, *v2, *frozen)?,
 
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
@@ -190,6 +194,7 @@ impl Act {
                 gone_is_fine(fs::remove_file(at))?;
             }
             Act::Members { cgroup } => kill_all(cgroup)?,
+            Act::Limit { cgroup, set } => limit::back(cgroup, set),
             Act::Cgroup { path, shared: false } => cgroup::remove(path)?,
             Act::Cgroup { path, shared: true } => {
                 let _ = fs::remove_dir(path); // others may be in it

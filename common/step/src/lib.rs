@@ -9,6 +9,7 @@ mod exec;
 mod held;
 mod hook;
 mod idmap;
+mod limit;
 mod mounts;
 mod show;
 mod show_mount;
@@ -167,6 +168,15 @@ pub enum Act {
     Cgroup { path: PathBuf, shared: bool },
     /// The processes of a cgroup: nothing to make. Undone: each is killed (SIGKILL) and waited for.
     Members { cgroup: PathBuf },
+    /// Limits of a cgroup, written in an order that the kernel takes: one may hold another in bounds.
+    /// Undone: what is known of the former values holds again.
+    Limit { cgroup: PathBuf, set: Vec<Setting> },
+    /// A cpuset of v1 gets the processors and memory nodes of the one above, where it has none: it takes
+    /// nobody in before (cpuset(7)).
+    Inherit { cpuset: PathBuf },
+    /// All processes of a cgroup are stopped, or go on: v1 by freezer.state, v2 by cgroup.freeze. Done
+    /// when they are.
+    Freeze { cgroup: PathBuf, v2: bool, frozen: bool },
     /// The caller moves itself into a cgroup, by the file `tasks` (v1) or `cgroup.procs` (v2).
     JoinCgroup { path: PathBuf, file: String },
 
@@ -277,6 +287,19 @@ fn character() -> String {
 
 fn is_character(kind: &str) -> bool {
     kind == "c"
+}
+
+/// One limit of a cgroup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// The file; the first that is there, where kernels call it differently.
+    pub files: Vec<String>,
+    /// What is written into it.
+    pub text: String,
+    /// What it said before, for an update that fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
 }
 
 /// What doing a step came to.

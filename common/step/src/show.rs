@@ -107,6 +107,23 @@ impl Act {
             Act::LinkUp { name, ns: None } => format!("ip link set {} up", quote(name)),
             Act::Cgroup { path, .. } => format!("mkdir -p {}", q(path)),
             Act::Members { .. } => ":".to_owned(),
+            Act::Limit { cgroup, set } => {
+                let lines: Vec<String> = set.iter().map(|s| show_setting(cgroup, s)).collect();
+                lines.join("\n")
+            }
+            Act::Inherit { cpuset } => {
+                let (own, above) = (q(cpuset), q(cpuset.parent().unwrap_or(cpuset)));
+                format!(
+                    "for f in cpuset.cpus cpuset.mems; do [ -n \"$(cat {own}/$f)\" ] || cat {above}/$f >{own}/$f; done"
+                )
+            }
+            Act::Freeze { cgroup, v2: true, frozen } => {
+                format!("echo {} >{}", u8::from(*frozen), q(&cgroup.join("cgroup.freeze")))
+            }
+            Act::Freeze { cgroup, v2: false, frozen } => {
+                let word = if *frozen { "FROZEN" } else { "THAWED" };
+                format!("echo {word} >{}", q(&cgroup.join("freezer.state")))
+            }
             Act::JoinCgroup { path, file } => format!("echo 0 >{}", q(&path.join(file))),
             Act::Clone { namespaces, cgroup } => show_clone(namespaces, cgroup.as_deref()),
             Act::Wait {} => "kill -STOP $$".to_owned(),
@@ -226,6 +243,17 @@ impl Act {
             Act::Domainname { name } => format!("set domainname {name}"),
             Act::LinkUp { name, .. } => format!("bring up link {name}"),
             Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
+            Act::Limit { cgroup, set } => match set.first() {
+                Some(s) => format!(
+                    "write '{}' to {}",
+                    s.text,
+                    p(&cgroup.join(s.files.first().map_or("", String::as_str)))
+                ),
+                None => format!("limit {}", p(cgroup)),
+            },
+            Act::Inherit { cpuset } => format!("fill cpuset {}", p(cpuset)),
+            Act::Freeze { cgroup, frozen: true, .. } => format!("freeze {}", p(cgroup)),
+            Act::Freeze { cgroup, frozen: false, .. } => format!("thaw {}", p(cgroup)),
             Act::JoinCgroup { path, .. } => format!("join cgroup {}", p(path)),
             Act::Session {} => "make a session".into(),
             Act::Terminal { .. } => "open a terminal".into(),
@@ -256,6 +284,17 @@ impl Act {
                 Some(name) => format!("exec {name}"),
                 None => "exec".into(),
             },
+        }
+    }
+}
+
+fn show_setting(cgroup: &Path, setting: &crate::Setting) -> String {
+    let text = quote(&setting.text);
+    match setting.files.as_slice() {
+        [one] => format!("echo {text} >{}", q(&cgroup.join(one))),
+        many => {
+            let files: Vec<String> = many.iter().map(|f| q(&cgroup.join(f))).collect();
+            format!("for f in {}; do [ ! -e $f ] || {{ echo {text} >$f; break; }}; done", files.join(" "))
         }
     }
 }

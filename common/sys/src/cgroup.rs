@@ -99,6 +99,63 @@ pub fn procs(dir: &Path) -> Vec<i32> {
     text.lines().filter_map(|l| l.parse().ok()).filter(|p| *p > 0).collect()
 }
 
+/// The processes of a cgroup and of all below it.
+pub fn all_procs(dir: &Path) -> Vec<i32> {
+    let mut pids = procs(dir);
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            pids.extend(all_procs(&entry.path()));
+        }
+    }
+    pids
+}
+
+/// Stops all processes of a cgroup, or lets them go on; returns when they are. A v1 freezer may stay
+/// in FREEZING while processes come: then it is thawed for a moment and tried again.
+pub fn freeze(dir: &Path, v2: bool, frozen: bool) -> Result<()> {
+    const TRIES: u32 = 2000;
+    let pause = |n: u32| std::thread::sleep(std::time::Duration::from_micros(if n < 50 { 20 } else { 1000 }));
+    if v2 {
+        fs::write(dir.join("cgroup.freeze"), if frozen { "1" } else { "0" })?;
+        for n in 0..TRIES {
+            if is_frozen(dir, true) == frozen {
+                return Ok(());
+            }
+            pause(n);
+        }
+        return Err(Errno(libc::ETIMEDOUT));
+    }
+    let state = dir.join("freezer.state");
+    for n in 0..TRIES {
+        if n % 25 == 0 {
+            if n > 0 && frozen {
+                fs::write(&state, "THAWED")?;
+                pause(n);
+            }
+            fs::write(&state, if frozen { "FROZEN" } else { "THAWED" })?;
+        }
+        let now = fs::read_to_string(&state)?;
+        if now.trim() == (if frozen { "FROZEN" } else { "THAWED" }) {
+            return Ok(());
+        }
+        pause(n);
+    }
+    if frozen {
+        fs::write(&state, "THAWED")?;
+    }
+    Err(Errno(libc::ETIMEDOUT))
+}
+
+/// Whether the processes of a cgroup are stopped; one that is not there stops nobody.
+pub fn is_frozen(dir: &Path, v2: bool) -> bool {
+    let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
+    if v2 {
+        read("cgroup.events").lines().any(|l| l == "frozen 1")
+    } else {
+        read("freezer.state").trim() == "FROZEN"
+    }
+}
+
 /// rmdir(2) of a cgroup and of those below it; gone is fine. EBUSY is tried again for a second:
 /// a process that was reaped may still be leaving.
 pub fn remove(dir: &Path) -> Result<()> {

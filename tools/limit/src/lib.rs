@@ -1,12 +1,18 @@
 //! The cgroup, and the limits in it: on v1, v2 and hybrid hosts.
 #![forbid(unsafe_code)]
 
+mod update;
+mod v1;
+mod v2;
+
+pub use update::update;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use cli::{Host, parse};
-use doc::{DeviceRule, Doc, Resources};
+use doc::{BlockIo, Doc, Resources};
 use state::{CgroupDir, Roots};
-use step::{Act, Step};
+use step::{Act, Setting, Step};
 
 /// The period against which `--cpus` counts, in microseconds (docker's).
 const PERIOD: u64 = 100_000;
@@ -56,11 +62,8 @@ impl cli::Stage for Limit {
     fn view(doc: &Doc, host: &Host) -> Result<String> {
         let mut rows = Vec::new();
         for s in Self::plan(doc, host)? {
-            if let Act::Write { path, .. } = s.act
-                && !path.ends_with("devices.allow")
-                && !path.ends_with("devices.deny")
-                && !path.ends_with("cgroup.subtree_control")
-            {
+            let Act::Limit { cgroup, set } = s.act else { continue };
+            for path in set.iter().flat_map(|s| &s.files).map(|f| cgroup.join(f)).filter(|p| p.exists()) {
                 let now = std::fs::read_to_string(&path).unwrap_or_default();
                 rows.push(vec![path.display().to_string(), now.trim().to_owned()]);
             }
@@ -77,38 +80,67 @@ pub fn steps(doc: &Doc, host: &Host, path: &str) -> Result<Vec<Step>> {
     lacking(&resources, &dirs)?;
     let mut acts = Vec::new();
     for dir in &dirs {
-        directory(dir, &mut acts);
-        if dir.v2 { v2(dir, &resources, &mut acts) } else { v1(dir, &resources, &mut acts) }
+        directory(dir, host, &resources, &mut acts);
+        if dir.v2 {
+            v2::limits(dir, &resources, &mut acts);
+        } else {
+            v1::limits(dir, &resources, &mut acts);
+            v1::devices(dir, &resources, &mut acts);
+        }
     }
     Ok(acts.into_iter().map(Step::parent).collect())
+}
+
+/// Which controllers the limits ask for.
+fn asked(r: &Resources) -> Vec<&'static str> {
+    let (m, c, b) = (&r.memory, &r.cpu, &r.block_io);
+    let list = [
+        ("memory", m.limit.or(m.swap).or(m.reservation).is_some_and(|n| n != 0)),
+        ("cpu", c.quota.is_some_and(|n| n != 0) || c.period.or(c.shares).or(c.burst).is_some_and(|n| n != 0)),
+        ("cpuset", [&c.cpus, &c.mems].into_iter().flatten().any(|l| !l.is_empty())),
+        ("pids", r.pids.limit.is_some_and(|n| n > 0)),
+        ("io", *b != BlockIo::default() && b.weight != Some(0)),
+        ("hugetlb", !r.hugepage_limits.is_empty()),
+        ("net_cls", r.network.class_id.is_some()),
+        ("net_prio", !r.network.priorities.is_empty()),
+        ("rdma", !r.rdma.is_empty()),
+    ];
+    list.into_iter().filter(|(_, asked)| *asked).map(|(c, _)| c).collect()
 }
 
 /// A limit that was asked for and that no hierarchy can hold.
 fn lacking(r: &Resources, dirs: &[CgroupDir]) -> Result<()> {
     let has = |c: &str| dirs.iter().any(|d| d.controllers.iter().any(|x| x == c));
-    let asked = [
-        ("memory", r.memory.is_some() || r.swap.is_some()),
-        ("cpu", r.cpu_quota.is_some() || r.cpu_period.is_some() || r.cpu_shares.is_some()),
-        ("pids", r.pids.is_some()),
-    ];
-    for (controller, asked) in asked {
-        if asked && !has(controller) {
+    for controller in asked(r) {
+        let v1_name = if controller == "io" { "blkio" } else { controller };
+        if !has(controller) && !has(v1_name) {
             bail!("limit {controller}: no cgroup hierarchy here has the {controller} controller");
         }
+    }
+    let v1 = dirs.iter().any(|d| !d.v2);
+    if let (true, Some(file)) = (v1, r.unified.keys().next()) {
+        bail!("linux.resources.unified: {file} is a file of cgroup v2, and v1 holds the limits here");
     }
     Ok(())
 }
 
-/// The directory and the one above it; v2 hands its controllers down level by level.
-fn directory(dir: &CgroupDir, acts: &mut Vec<Act>) {
+/// The directory and those above it; v2 hands its controllers down level by level, a cpuset of v1
+/// its processors.
+fn directory(dir: &CgroupDir, host: &Host, r: &Resources, acts: &mut Vec<Act>) {
+    let asked = asked(r);
     let wanted: Vec<String> = dir
         .controllers
         .iter()
-        .filter(|c| dir.v2 && matches!(c.as_str(), "memory" | "cpu" | "pids"))
+        .map(String::as_str)
+        .filter(|c| {
+            dir.v2 && (host.every_hierarchy || matches!(*c, "memory" | "cpu" | "pids") || asked.contains(c))
+        })
         .map(|c| format!("+{c}"))
         .collect();
     let hand_down =
         |at: &std::path::Path| Act::Write { path: at.join("cgroup.subtree_control"), text: wanted.join(" ") };
+    let cpuset = !dir.v2 && dir.controllers.iter().any(|c| c == "cpuset");
+    let inherit = |at: &std::path::Path| cpuset.then(|| Act::Inherit { cpuset: at.to_owned() });
     let mut above: Vec<_> = dir.path.ancestors().skip(1).take_while(|a| *a != dir.mount).collect();
     above.reverse();
     if !wanted.is_empty() {
@@ -116,88 +148,38 @@ fn directory(dir: &CgroupDir, acts: &mut Vec<Act>) {
     }
     for path in above {
         acts.push(Act::Cgroup { path: path.to_owned(), shared: true });
+        acts.extend(inherit(path));
         if !wanted.is_empty() {
             acts.push(hand_down(path));
         }
     }
     acts.push(Act::Cgroup { path: dir.path.clone(), shared: false });
+    acts.extend(inherit(&dir.path));
 }
 
-fn write(dir: &CgroupDir, file: &str, text: String) -> Act {
-    Act::Write { path: dir.path.join(file), text }
+/// Limits that are set together; none is no step.
+fn group(dir: &CgroupDir, set: Vec<Setting>) -> Option<Act> {
+    (!set.is_empty()).then(|| Act::Limit { cgroup: dir.path.clone(), set })
 }
 
-/// Kernel documentation, cgroup-v1/.
-fn v1(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
-    let has = |c: &str| dir.controllers.iter().any(|x| x == c);
-    if has("memory") {
-        acts.extend(r.memory.map(|n| write(dir, "memory.limit_in_bytes", n.to_string())));
-        acts.extend(r.swap.map(|n| write(dir, "memory.memsw.limit_in_bytes", n.to_string())));
-    }
-    if has("cpu") {
-        acts.extend(r.cpu_shares.map(|n| write(dir, "cpu.shares", n.to_string())));
-        acts.extend(r.cpu_period.map(|n| write(dir, "cpu.cfs_period_us", n.to_string())));
-        acts.extend(r.cpu_quota.map(|n| write(dir, "cpu.cfs_quota_us", n.to_string())));
-    }
-    if has("pids") {
-        acts.extend(r.pids.map(|n| write(dir, "pids.max", max(n))));
-    }
-    if has("devices") {
-        for rule in &r.devices {
-            let file = if rule.allow { "devices.allow" } else { "devices.deny" };
-            acts.push(write(dir, file, device(rule)));
-        }
-    }
+fn one(file: &str, value: impl ToString) -> Setting {
+    Setting { files: vec![file.to_owned()], text: value.to_string(), former: None }
 }
 
-/// Kernel documentation, cgroup-v2.rst.
-fn v2(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
-    let has = |c: &str| dir.controllers.iter().any(|x| x == c);
-    if has("memory") {
-        acts.extend(r.memory.map(|n| write(dir, "memory.max", max(n))));
-        if let (Some(swap), Some(memory)) = (r.swap, r.memory) {
-            let swap = if swap < 0 { swap } else { (swap - memory).max(0) };
-            acts.push(write(dir, "memory.swap.max", if swap == 0 { "0".into() } else { max(swap) }));
-        }
-    }
-    if has("cpu") {
-        if r.cpu_quota.is_some() || r.cpu_period.is_some() {
-            let text = format!("{} {}", max(r.cpu_quota.unwrap_or(-1)), r.cpu_period.unwrap_or(PERIOD));
-            acts.push(write(dir, "cpu.max", text));
-        }
-        acts.extend(r.cpu_shares.map(|n| write(dir, "cpu.weight", weight(n).to_string())));
-    }
-    if has("pids") {
-        acts.extend(r.pids.map(|n| write(dir, "pids.max", max(n))));
-    }
+/// One line a device.
+fn rdma(r: &Resources) -> Option<Setting> {
+    let word = |name: &str, n: Option<u32>| n.map_or(String::new(), |n| format!(" {name}={n}"));
+    let line = |(device, limits): (&String, &doc::Rdma)| {
+        format!(
+            "{device}{}{}",
+            word("hca_handle", limits.hca_handles),
+            word("hca_object", limits.hca_objects)
+        )
+    };
+    let lines: Vec<String> = r.rdma.iter().map(line).collect();
+    (!lines.is_empty()).then(|| one("rdma.max", lines.join("\n")))
 }
 
 fn max(n: i64) -> String {
     if n <= 0 { "max".into() } else { n.to_string() }
-}
-
-/// From shares (2 to 262144) to weight (1 to 10000): the curve through the two defaults, 1024 and
-/// 100, that runc and crun use since 2025.
-fn weight(shares: u64) -> u64 {
-    let l = (shares.clamp(2, 262_144) as f64).log2();
-    let exponent = (l * l + 125.0 * l) / 612.0 - 7.0 / 34.0;
-    (10_f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
-}
-
-/// A rule as the v1 files take it: `c 1:3 rwm`.
-fn device(rule: &DeviceRule) -> String {
-    let kind = rule.kind.as_deref().unwrap_or("a");
-    let number = |n: Option<i64>| n.filter(|n| *n >= 0).map_or("*".to_owned(), |n| n.to_string());
-    let access = rule.access.as_deref().unwrap_or("rwm");
-    format!("{kind} {}:{} {access}", number(rule.major), number(rule.minor))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn curve() {
-        assert_eq!([2, 1024, 262_144].map(weight), [1, 100, 10_000]);
-    }
 }

@@ -112,7 +112,7 @@ impl Container {
 /// The machine as an engine expects it to be used: a cgroup in every hierarchy.
 pub fn host() -> Result<Host> {
     let mut host = Host::gather()?;
-    host.every_hierarchy = false;
+    host.every_hierarchy = true;
     Ok(host)
 }
 
