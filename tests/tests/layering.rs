@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The common crates, lowest first, and what of ours each may import.
-const COMMON: [(&str, &[&str]); 9] = [
+const COMMON: [(&str, &[&str]); 10] = [
     ("seccomp", &[]),
     ("doc", &["seccomp"]),
     ("sys", &[]),
@@ -14,6 +14,7 @@ const COMMON: [(&str, &[&str]); 9] = [
     ("store", &["doc", "sys"]),
     ("registry", &["store", "sys"]),
     ("state", &["doc", "sys"]),
+    ("cgroup", &["sys", "state"]),
     ("launch", &["doc", "sys", "step", "state", "seccomp"]),
     ("cli", &["doc", "sys", "step", "state"]),
 ];

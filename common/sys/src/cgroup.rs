@@ -2,6 +2,7 @@
 
 use crate::{Errno, Result, mount};
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// One mounted hierarchy.
@@ -154,6 +155,25 @@ pub fn is_frozen(dir: &Path, v2: bool) -> bool {
     } else {
         read("freezer.state").trim() == "FROZEN"
     }
+}
+
+/// An eventfd(2) that counts how often a v1 memory cgroup ran out of memory; its end counts too
+/// (kernel documentation, cgroup-v1/memory.rst, OOM Control).
+pub fn oom_events(dir: &Path) -> Result<OwnedFd> {
+    use rustix::event::{EventfdFlags, eventfd};
+    let control = fs::File::open(dir.join("memory.oom_control"))?;
+    let event = eventfd(0, EventfdFlags::CLOEXEC)?;
+    let line = format!("{} {}", event.as_raw_fd(), control.as_raw_fd());
+    fs::write(dir.join("cgroup.event_control"), line)?;
+    Ok(event)
+}
+
+/// An inotify(7) descriptor for changes of a file of cgroup v2, and for its end.
+pub fn watch(file: &Path) -> Result<OwnedFd> {
+    use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+    let fd = init(CreateFlags::CLOEXEC)?;
+    add_watch(&fd, file, WatchFlags::MODIFY | WatchFlags::DELETE_SELF)?;
+    Ok(fd)
 }
 
 /// rmdir(2) of a cgroup and of those below it; gone is fine. EBUSY is tried again for a second:

@@ -1,0 +1,61 @@
+//! When a container runs out of memory.
+
+use crate::read::{of, pairs};
+use state::CgroupDir;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use sys::cgroup::{oom_events, watch};
+
+/// How many of its processes were killed for want of memory so far; `None`: nobody counts.
+pub fn oom_kills(dirs: &[CgroupDir]) -> Option<u64> {
+    let dir = dirs.iter().find(|d| d.controllers.iter().any(|c| c == "memory"))?;
+    let file = if dir.v2 { "memory.events" } else { "memory.oom_control" };
+    pairs(&dir.path, file).into_iter().find(|(key, _)| key == "oom_kill").map(|(_, n)| n)
+}
+
+/// Becomes readable when there is something new; the cgroup's end is something new as well.
+pub struct Oom {
+    fd: OwnedFd,
+    dir: PathBuf,
+    v2: bool,
+    seen: u64,
+}
+
+impl Oom {
+    /// Begins to watch. `None`: no hierarchy here has the memory controller.
+    pub fn watch(dirs: &[CgroupDir]) -> sys::Result<Option<Oom>> {
+        let Some(dir) = dirs.iter().find(|d| d.controllers.iter().any(|c| c == "memory")) else {
+            return Ok(None);
+        };
+        let fd = if dir.v2 { watch(&dir.path.join("memory.events"))? } else { oom_events(&dir.path)? };
+        let mut oom = Oom { fd, dir: dir.path.clone(), v2: dir.v2, seen: 0 };
+        oom.seen = oom.count();
+        Ok(Some(oom))
+    }
+
+    fn count(&self) -> u64 {
+        of(&pairs(&self.dir, "memory.events"), "oom_kill")
+    }
+
+    /// What came: `Some(n)`: n times out of memory since the last call; `None`: the cgroup is gone.
+    pub fn take(&mut self) -> Option<u64> {
+        let mut buffer = [0; 4096];
+        let got = sys::io::read(&self.fd, &mut buffer).unwrap_or_default();
+        if !self.dir.exists() {
+            return None;
+        }
+        if !self.v2 {
+            // An eventfd's counter (eventfd(2)).
+            return Some(buffer[..got.min(8)].try_into().map_or(0, u64::from_ne_bytes));
+        }
+        let (now, before) = (self.count(), self.seen);
+        self.seen = now;
+        Some(now.saturating_sub(before))
+    }
+}
+
+impl AsFd for Oom {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
