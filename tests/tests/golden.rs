@@ -63,6 +63,9 @@ fn document(case: &Case, host: &Host) -> Doc {
     doc.set("/linux/cgroupsPath", "/stave/0123456789ab").unwrap();
     doc.set("/process/args", json!(["sh", "-c", "echo it's me"])).unwrap();
     doc::isolate(&mut doc).unwrap();
+    if !matches!(case.0, "plain" | "rights") {
+        doc.remove("/linux/seccomp"); // long, and the same again
+    }
     flags::<Mount>(case.1[0]).edit(&mut doc, host).unwrap();
     flags::<Ns>(case.1[1]).edit(&mut doc, host).unwrap();
     flags::<Limit>(case.1[2]).edit(&mut doc, host).unwrap();
@@ -73,7 +76,7 @@ fn document(case: &Case, host: &Host) -> Doc {
 fn text(case: &Case, mountinfo: &str) -> String {
     let host = host(mountinfo);
     let doc = document(case, &host);
-    let mut out = doc.pretty();
+    let mut out = pretty(&doc);
     let stages = [
         ("mount", Mount::plan(&doc, &host).unwrap()),
         ("ns", Ns::plan(&doc, &host).unwrap()),
@@ -91,6 +94,18 @@ fn text(case: &Case, mountinfo: &str) -> String {
         }
     }
     out
+}
+
+/// The names of system calls in one line, not in hundreds.
+fn pretty(doc: &Doc) -> String {
+    let mut value = doc.value().clone();
+    let calls = value.pointer_mut("/linux/seccomp/syscalls").and_then(|c| c.as_array_mut());
+    for call in calls.into_iter().flatten() {
+        let names: Vec<&str> =
+            call["names"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+        call["names"] = json!(names.join(" "));
+    }
+    serde_json::to_string_pretty(&value).unwrap()
 }
 
 #[test]

@@ -63,6 +63,12 @@ pub fn say(name: &str, text: &str) {
     let _ = writeln!(std::io::stderr(), "stave-{name}: {}", plain(text));
 }
 
+/// Says lines as [`say`] does, whoever has them.
+pub fn teller(name: &str) -> Box<dyn FnMut(&str)> {
+    let name = name.to_owned();
+    Box::new(move |text| say(&name, text))
+}
+
 /// Names that strangers chose (in archives, from registries) are shown; what they could tell a
 /// terminal to do is not done.
 fn plain(text: &str) -> String {

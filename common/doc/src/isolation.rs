@@ -41,8 +41,8 @@ pub const MASKED_PATHS: [&str; 11] = [
 pub const READONLY_PATHS: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Writes the default isolation: six namespaces, docker's capabilities, mounts, masks and device
-/// rules. What the document says already stays.
+/// Writes the default isolation: six namespaces, docker's capabilities, mounts, masks, device
+/// rules and seccomp profile. What the document says already stays.
 pub fn isolate(doc: &mut Doc) -> Result<(), Error> {
     let caps = json!(DEFAULT_CAPABILITIES);
     doc.set_default("/process/terminal", false)?;
@@ -64,7 +64,17 @@ pub fn isolate(doc: &mut Doc) -> Result<(), Error> {
     doc.set_default("/linux/namespaces", namespaces)?;
     doc.set_default("/linux/resources", json!({"devices": device_rules()}))?;
     doc.set_default("/linux/maskedPaths", json!(MASKED_PATHS))?;
-    doc.set_default("/linux/readonlyPaths", json!(READONLY_PATHS))
+    doc.set_default("/linux/readonlyPaths", json!(READONLY_PATHS))?;
+    if doc.get("/linux/seccomp").is_none() {
+        doc.set("/linux/seccomp", default_seccomp(doc)?)?;
+    }
+    Ok(())
+}
+
+/// The default profile for the document's capabilities: each unlocks the calls that it is for.
+pub fn default_seccomp(doc: &Doc) -> Result<Value, Error> {
+    let bounding = doc.capabilities()?.unwrap_or_default().bounding;
+    Ok(seccomp::default_profile(&bounding, seccomp::native()))
 }
 
 /// Of a document that another program wrote: what it does not say is nothing (config.md), rather than

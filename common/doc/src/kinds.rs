@@ -170,6 +170,7 @@ const BOOLEANS: &[&str] = &[
     "stave/host",
     "stave/noNewKeyring",
     "stave/rm",
+    "stave/seccompLog",
     "stave/volatile",
 ];
 

@@ -18,7 +18,8 @@ mod view;
 pub use devices::Device;
 pub use idmap::IdMapping;
 pub use isolation::{
-    DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, isolate, nothing_of_the_caller,
+    DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, default_seccomp, isolate,
+    nothing_of_the_caller,
 };
 pub use resources::{
     BlockIo, Cpu, HugePages, Memory, Network, Pids, Rdma, Resources, Throttle, WeightDevice,

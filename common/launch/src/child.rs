@@ -3,7 +3,7 @@
 
 use crate::message::{self, Message};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use step::{Act, Done, Fail, Next, Side, Step};
+use step::{Act, Ask, Done, Fail, Next, Side, Step};
 
 /// What the child has from its parent.
 pub struct Given<'a> {
@@ -60,7 +60,7 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
                 }
             }
         }
-        let result = walk.make(act, given.listener);
+        let result = walk.make(n, act, given.listener);
         if given.watched {
             let (so, text) = match &result {
                 Ok(done) => (*done == Done::WasSo, String::new()),
@@ -92,7 +92,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn make(&mut self, act: &Act, listener: Option<&OwnedFd>) -> Result<Done, Fail> {
+    fn make(&mut self, n: usize, act: &Act, listener: Option<&OwnedFd>) -> Result<Done, Fail> {
         match act {
             Act::Terminal { root } => {
                 let give = |master: BorrowedFd| {
@@ -102,6 +102,7 @@ impl Walk<'_> {
             }
             Act::Clone { namespaces, cgroup } => self.again(namespaces, cgroup.as_deref()),
             Act::Hook { .. } => act.make_for(self.pid()),
+            Act::Seccomp { filter, flags, ask: Some(ask) } => self.filter(n, filter, flags, ask),
             Act::Wait {} => self.wait(listener),
             _ => act.make(),
         }
@@ -154,6 +155,18 @@ impl Walk<'_> {
             self.pid = self.reply().try_into().ok().map(i32::from_le_bytes);
         }
         self.pid.unwrap_or_default()
+    }
+
+    /// Once a filter is loaded that asks somebody, any call may have to wait for that one: so the other
+    /// side is told before by which number it finds the listener here, and takes it by itself.
+    fn filter(&self, n: usize, filter: &str, flags: &[String], ask: &Ask) -> Result<Done, Fail> {
+        let number = sys::io::next_number()?;
+        self.tell(&Message::Listener { n, number }, None);
+        let listener = step::seccomp::load(filter, flags, Some(ask))?;
+        // Where the profile denies it, this one does not wait.
+        let _ = sys::io::read(self.peer(), &mut [0]);
+        drop(listener);
+        Ok(Done::Made)
     }
 
     /// A second clone, for a pid namespace inside a user namespace that was joined: the new process

@@ -1,6 +1,6 @@
 //! The steps that take a process into a running container.
 
-use crate::{Look, plan, process};
+use crate::{Look, plan, process, seccomp};
 use anyhow::Result;
 use doc::{Affinity, Doc};
 use step::{Act, Step};
@@ -73,6 +73,8 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     }
     steps.extend(acts.into_iter().map(Step::child));
     steps.extend(process::given(doc)?);
-    steps.extend(process::process(doc, look)?.into_iter().map(Step::child));
+    let mut acts = process::process(doc, look)?;
+    seccomp::entered(&mut acts, what.pid);
+    steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
 }

@@ -37,12 +37,40 @@ pub struct First {
     /// Take a capability away, or ALL
     #[arg(long, value_name = "CAP", value_parser = capability, help_heading = "Process")]
     pub cap_drop: Vec<String>,
+    /// seccomp=FILE, seccomp=unconfined, no-new-privileges[=false]
+    #[arg(long, value_name = "OPTION", value_parser = security_option, help_heading = "Process")]
+    pub security_opt: Vec<SecurityOpt>,
+    /// Tell of system calls that seccomp denies
+    #[arg(long, help_heading = "Process")]
+    pub seccomp_log: bool,
     /// An init as pid 1 that reaps children and hands on signals
     #[arg(long, help_heading = "Process")]
     pub init: bool,
     /// Take everything away once the process has ended
     #[arg(long, help_heading = "Process")]
     pub rm: bool,
+}
+
+/// One of docker's security options.
+#[derive(Clone, Debug)]
+pub enum SecurityOpt {
+    /// A profile's file, `unconfined`, or `builtin`.
+    Seccomp(String),
+    /// Whether execve(2) can give rights.
+    NoNewPrivileges(bool),
+}
+
+/// docker's spelling: a colon does as well as an equals sign.
+fn security_option(text: &str) -> Result<SecurityOpt, String> {
+    let (name, value) = text.split_once(['=', ':']).map_or((text, None), |(n, v)| (n, Some(v)));
+    match (name, value) {
+        ("no-new-privileges", None | Some("true")) => Ok(SecurityOpt::NoNewPrivileges(true)),
+        ("no-new-privileges", Some("false")) => Ok(SecurityOpt::NoNewPrivileges(false)),
+        ("no-new-privileges", Some(_)) => Err("neither true nor false".into()),
+        ("seccomp", None | Some("")) => Err("the profile is missing".into()),
+        ("seccomp", Some(profile)) => Ok(SecurityOpt::Seccomp(profile.into())),
+        _ => Err("there is no such option".into()),
+    }
 }
 
 fn variable(text: &str) -> Result<String, String> {
@@ -103,12 +131,52 @@ impl First {
             doc.set("/root/readonly", true)?;
         }
         if !(self.cap_add.is_empty() && self.cap_drop.is_empty()) {
+            // The default profile goes with the capabilities; another one is the user's own.
+            let follows = doc.get("/linux/seccomp") == Some(&doc::default_seccomp(doc)?);
             capabilities(&self.cap_add, &self.cap_drop, doc)?;
+            if follows {
+                doc.set("/linux/seccomp", doc::default_seccomp(doc)?)?;
+            }
+        }
+        for option in &self.security_opt {
+            option.edit(doc)?;
+        }
+        if self.seccomp_log {
+            if doc.get("/linux/seccomp").is_none() {
+                bail!("--seccomp-log: the container has no seccomp profile");
+            }
+            doc.set_stave("seccompLog", true)?;
         }
         if self.rm {
             doc.set_stave("rm", true)?;
         }
         if self.init { init(doc) } else { Ok(()) }
+    }
+}
+
+impl SecurityOpt {
+    /// After the capabilities, on which a profile may depend.
+    fn edit(&self, doc: &mut Doc) -> Result<()> {
+        match self {
+            SecurityOpt::NoNewPrivileges(yes) => doc.set("/process/noNewPrivileges", *yes)?,
+            SecurityOpt::Seccomp(profile) if profile == "unconfined" => doc.remove("/linux/seccomp"),
+            SecurityOpt::Seccomp(profile) if profile == "builtin" => {
+                doc.set("/linux/seccomp", doc::default_seccomp(doc)?)?;
+            }
+            SecurityOpt::Seccomp(path) => {
+                let about = || format!("seccomp profile {path}");
+                let text = std::fs::read(path).with_context(about)?;
+                let profile = serde_json::from_slice(&text).with_context(about)?;
+                let bounding = doc.capabilities()?.unwrap_or_default().bounding;
+                let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+                let machine = seccomp::Machine::native(&bounding, &release);
+                let resolved = seccomp::resolve(&profile, &machine).with_context(about)?;
+                // What is wrong with it is better said here, where the file is known.
+                seccomp::compile(&resolved, machine.arch).with_context(about)?;
+                doc.set("/linux/seccomp", resolved)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod denials;
 mod enter;
 pub mod flags;
 mod look;
@@ -13,10 +14,12 @@ mod plan;
 mod process;
 mod rights;
 mod root;
+mod seccomp;
 mod show;
 mod spaces;
 pub mod user;
 
+pub use denials::{Denials, Tell};
 pub use enter::{Enter, enter};
 pub use look::{Look, overlay};
 pub use monitor::{Foreground, foreground, save, save_end, save_in, signals};

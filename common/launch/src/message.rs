@@ -17,6 +17,8 @@ pub enum Message {
     Pid,
     /// The master of the terminal comes beside this message.
     Master,
+    /// The filter of step `n` is loaded now, and its listener has this number here; any answer.
+    Listener { n: usize, number: i32 },
     /// This process goes on as `pid`, whose pidfd comes beside; any answer to that one.
     Again { pid: i32 },
     /// Everything is made; it waits for its start.

@@ -1,6 +1,6 @@
 //! The watch over pid 1: signals on, terminal through, exit recorded.
 
-use crate::{Child, Start, Stdio, start};
+use crate::{Child, Denials, Start, Stdio, Tell, start};
 use anyhow::{Context, Result};
 use state::{Exit, Record, Roots};
 use std::fs::File;
@@ -80,6 +80,8 @@ pub struct Foreground<'a> {
     pub input: bool,
     /// Who looks on.
     pub watch: Option<&'a mut dyn Watch>,
+    /// Who is told of system calls that are denied, where the document asks for it.
+    pub tell: Option<Tell>,
 }
 
 /// Starts a process and stays until it has ended; `began` is called once exec has happened, and
@@ -89,11 +91,11 @@ pub fn foreground(how: Foreground, began: impl FnOnce(&Child) -> Result<()>) -> 
         || File::options().read(true).write(true).open("/dev/tty").context("open the terminal /dev/tty");
     let tty = how.terminal.then(tty).transpose()?;
     let mut signals = signals()?;
-    let given = Start { stdio: how.stdio, watch: how.watch, ..Start::default() };
-    let child = start(how.steps, given, &mut signals)?;
+    let given = Start { stdio: how.stdio, watch: how.watch, tell: how.tell, ..Start::default() };
+    let mut child = start(how.steps, given, &mut signals)?;
     let terminal = began(&child).and_then(|()| tty.map(|t| Terminal::enter(t, how.input)).transpose());
     match terminal {
-        Ok(terminal) => until_exit(&child, &mut signals, terminal.as_ref()),
+        Ok(terminal) => until_exit(&mut child, &mut signals, terminal.as_ref()),
         Err(e) => {
             let _ = process::signal(&child.pidfd, process::KILL);
             let _ = process::wait(child.pid);
@@ -103,7 +105,11 @@ pub fn foreground(how: Foreground, began: impl FnOnce(&Child) -> Result<()>) -> 
 }
 
 /// Waits for the end of pid 1; hands on signals and the terminal's bytes.
-fn until_exit(child: &Child, signals: &mut Signals, terminal: Option<&Terminal>) -> Result<process::Exit> {
+fn until_exit(
+    child: &mut Child,
+    signals: &mut Signals,
+    terminal: Option<&Terminal>,
+) -> Result<process::Exit> {
     if let (Some(t), Some(master)) = (terminal, &child.master) {
         tty::copy_size(&t.tty, master);
     }
@@ -112,7 +118,11 @@ fn until_exit(child: &Child, signals: &mut Signals, terminal: Option<&Terminal>)
     let (mut output, mut input) = (terminal.is_some(), terminal.is_some_and(|t| t.input));
     loop {
         let mut fds: Vec<(BorrowedFd, bool)> = vec![(child.pidfd.as_fd(), false), (signals.as_fd(), false)];
-        let (mut master_at, mut tty_at) = (usize::MAX, usize::MAX);
+        let (mut master_at, mut tty_at, mut denials_at) = (usize::MAX, usize::MAX, usize::MAX);
+        if let Some(fd) = child.denials.as_ref().and_then(Denials::fd) {
+            denials_at = fds.len();
+            fds.push((fd, false));
+        }
         if let (Some(t), Some(master)) = (terminal, &child.master) {
             if output {
                 master_at = fds.len();
@@ -125,6 +135,7 @@ fn until_exit(child: &Child, signals: &mut Signals, terminal: Option<&Terminal>)
         }
         let ready = sys::io::poll(&fds, -1)?;
         let is = |i: usize| ready.get(i).copied().unwrap_or(false);
+        let (over, asked) = (is(0), is(denials_at));
         if is(1) {
             while let Some((number, by_kernel)) = signals.waiting()? {
                 if by_kernel && !process::apart(child.pid) {
@@ -145,8 +156,12 @@ fn until_exit(child: &Child, signals: &mut Signals, terminal: Option<&Terminal>)
                 input = pump(&t.tty, master);
             }
         }
-        if is(0) {
+        if let (true, Some(denials)) = (asked, &mut child.denials) {
+            denials.answer();
+        }
+        if over {
             let exit = process::wait(child.pid).context("wait for the process")?;
+            let exit = child.denials.as_ref().map_or(exit, |d| d.end(child.pid, exit));
             if let (Some(t), Some(master)) = (terminal, &child.master) {
                 drain(master, &t.tty);
             }

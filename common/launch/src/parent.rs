@@ -1,10 +1,10 @@
 //! The parent's side of the clone.
 
-use crate::child;
 use crate::message::Message;
+use crate::{Denials, Tell, child, seccomp};
 use anyhow::{Context, Result, anyhow};
 use std::os::fd::{AsFd, OwnedFd};
-use step::{Act, Done, Fail, Fault, Next, Side, Step, Stopped, Watch};
+use step::{Act, Ask, Done, Fail, Fault, Next, Side, Step, Stopped, Watch};
 use sys::Errno;
 use sys::io::Signals;
 use sys::{ns, process};
@@ -20,6 +20,8 @@ pub struct Child {
     pub pidfd: OwnedFd,
     /// Master of its terminal, where the document asked for one.
     pub master: Option<OwnedFd>,
+    /// Where its filter asks us: to be answered whenever it is readable.
+    pub denials: Option<Denials>,
 }
 
 /// What a process is started with.
@@ -31,6 +33,8 @@ pub struct Start<'a> {
     pub listener: Option<OwnedFd>,
     /// Who looks on.
     pub watch: Option<&'a mut dyn Watch>,
+    /// Who is told of system calls that are denied, where the document asks for it.
+    pub tell: Option<Tell>,
     /// Told the pid as soon as there is one, before the process has done anything of note; its error
     /// ends the start.
     pub cloned: Option<&'a mut dyn FnMut(i32) -> Result<()>>,
@@ -80,7 +84,7 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
                     if let Some(w) = how.watch.as_deref_mut() {
                         w.after(n, &step.act, &Ok(Done::Made));
                     }
-                    let mut talk = Talk { socket: ours, child: Child { pid, pidfd, master: None } };
+                    let mut talk = Talk::new(ours, pid, pidfd, how.tell);
                     let told = how.cloned.as_mut().map_or(Ok(()), |tell| tell(pid));
                     match came_back
                         .and(told)
@@ -109,7 +113,7 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
 pub fn go(connection: OwnedFd, pid: i32, signals: &mut Signals) -> Result<()> {
     let pidfd = process::pidfd(pid).context("start the process: it is gone")?;
     sys::io::send(&connection, b"g", None).map_err(|_| lost())?;
-    let mut talk = Talk { socket: connection, child: Child { pid, pidfd, master: None } };
+    let mut talk = Talk::new(connection, pid, pidfd, None);
     talk.listen(&[], signals, None, None)
 }
 
@@ -158,9 +162,14 @@ fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result
 struct Talk {
     socket: OwnedFd,
     child: Child,
+    tell: Option<Tell>,
 }
 
 impl Talk {
+    fn new(socket: OwnedFd, pid: i32, pidfd: OwnedFd, tell: Option<Tell>) -> Talk {
+        Talk { socket, child: Child { pid, pidfd, master: None, denials: None }, tell }
+    }
+
     /// Until exec has happened, or the child waits for its start.
     fn listen(
         &mut self,
@@ -172,7 +181,12 @@ impl Talk {
         let act = |n: usize| steps.get(n).map(|s| &s.act);
         loop {
             // A child that waits for something must not make its parent deaf.
-            let ready = sys::io::poll(&[(self.socket.as_fd(), false), (signals.as_fd(), false)], -1)?;
+            let mut fds = vec![(self.socket.as_fd(), false), (signals.as_fd(), false)];
+            fds.extend(self.child.denials.as_ref().and_then(Denials::fd).map(|fd| (fd, false)));
+            let ready = sys::io::poll(&fds, -1)?;
+            if let (Some(true), Some(denials)) = (ready.get(2), &mut self.child.denials) {
+                denials.answer();
+            }
             if let (Some(true), Some((number, _))) = (ready.get(1), signals.waiting()?)
                 && ENDING.contains(&number)
             {
@@ -204,6 +218,10 @@ impl Talk {
                     // Only what the plan has for the parent: the child may be in other hands.
                     let step = steps.get(n).filter(|s| s.side == Side::Parent).ok_or_else(lost)?;
                     self.hand(n, &step.act, &mut watch)?;
+                }
+                Message::Listener { n, number } => {
+                    let act = act(n).ok_or_else(lost)?;
+                    self.listener(act, number)?;
                 }
                 Message::Again { pid } => {
                     self.again(pid, fd.ok_or_else(lost)?);
@@ -256,6 +274,35 @@ impl Talk {
         Ok(())
     }
 
+    /// Takes the listener of the filter that the child loads now, by its number there. A child that
+    /// has not loaded it says why, or is gone: that is seen by who called.
+    fn listener(&mut self, act: &Act, number: i32) -> Result<()> {
+        let listener = loop {
+            match process::descriptor_of(&self.child.pidfd, number) {
+                Ok(fd) => break fd,
+                Err(Errno(sys::EBADF)) => {
+                    let heard = sys::io::poll(&[(self.socket.as_fd(), false)], 1)?;
+                    if heard.first() == Some(&true) {
+                        return Ok(());
+                    }
+                }
+                Err(e) => return Err(anyhow!(e).context("take the seccomp listener of the process")),
+            }
+        };
+        match act {
+            Act::Seccomp { ask: Some(Ask::Agent { path, state }), .. } => {
+                seccomp::hand_on(path, state, self.child.pid, &listener)?;
+            }
+            Act::Seccomp { filter, .. } => {
+                let tell = self.tell.take().unwrap_or_else(|| Box::new(|line| eprintln!("{line}")));
+                self.child.denials = Some(Denials::new(filter, listener, tell));
+            }
+            _ => return Err(lost()),
+        }
+        self.reply(b"g");
+        Ok(())
+    }
+
     /// The child's place is taken by another, which waits for an answer.
     fn again(&mut self, pid: i32, pidfd: OwnedFd) {
         let _ = process::wait(self.child.pid);
@@ -264,7 +311,7 @@ impl Talk {
 
     /// No process is left.
     fn end(self) {
-        let Talk { socket, child } = self;
+        let Talk { socket, child, .. } = self;
         drop(socket); // a child that still asks reads the end, and leaves
         let _ = process::signal(&child.pidfd, process::KILL);
         let _ = process::wait(child.pid);

@@ -1,6 +1,6 @@
 //! What lives in the process alone: user, rights, limits, directory, environment, and the exec.
 
-use crate::{Look, rights, user};
+use crate::{Look, rights, seccomp, user};
 use anyhow::Result;
 use doc::Doc;
 use std::path::Path;
@@ -31,6 +31,14 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     }
     acts.push(Act::Umask { mask: who.umask.unwrap_or(look.host.umask) });
     let caps = rights::in_force(doc, look)?;
+    // With no_new_privs anybody may load a filter, so it comes as late as can be; else it takes
+    // CAP_SYS_ADMIN.
+    let no_new_privs = doc.get("/process/noNewPrivileges") == Some(&serde_json::Value::Bool(true));
+    let (before, after) = match seccomp::act(doc, look)? {
+        filter if no_new_privs => (None, filter),
+        filter => (filter, None),
+    };
+    acts.extend(before);
     if let Some(caps) = &caps {
         acts.push(Act::Bound { capabilities: caps.bounding.clone() });
     }
@@ -52,9 +60,10 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
             ambient: c.ambient,
         });
     }
-    if doc.get("/process/noNewPrivileges") == Some(&serde_json::Value::Bool(true)) {
+    if no_new_privs {
         acts.push(Act::NoNewPrivs {});
     }
+    acts.extend(after);
     acts.push(Act::Exec { args: doc.args()?, env: environment(doc, look)?, fds: 3 });
     Ok(acts)
 }

@@ -27,7 +27,8 @@ pub(crate) fn in_force(doc: &Doc, look: &Look) -> Result<Option<Capabilities>> {
 
 /// What in a document is passed over when its process is started.
 pub fn warnings(doc: &Doc, host: &Host) -> Result<Vec<String>> {
-    let Some(mut caps) = doc.capabilities()? else { return Ok(Vec::new()) };
+    let unknown = crate::seccomp::warning(doc);
+    let Some(mut caps) = doc.capabilities()? else { return Ok(unknown.into_iter().collect()) };
     let grantable = grantable(doc, host)?;
     let lacks = |set: &[String], of: &[String], why: &str| -> Vec<String> {
         let lost = set.iter().filter(|c| number(c).is_some() && !of.contains(c));
@@ -45,6 +46,7 @@ pub fn warnings(doc: &Doc, host: &Host) -> Result<Vec<String>> {
         Some(_) => None,
     };
     all.extend(names.into_iter().filter_map(say));
+    all.extend(unknown);
     Ok(all)
 }
 

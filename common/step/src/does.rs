@@ -123,6 +123,14 @@ impl Act {
                 ambient: cred::mask(ambient),
             })?,
             Act::NoNewPrivs {} => cred::no_new_privs()?,
+            Act::Seccomp { filter, flags, ask: None } => {
+                crate::seccomp::load(filter, flags, None)?;
+            }
+            // Done by the launch: it hands the listener on before the filter is in force.
+            Act::Seccomp { .. } => {
+                let why = "nobody is there who could take its listener";
+                return Err(Fail { errno: Errno(sys::ENOSYS), why: Some(why.into()), status: None });
+            }
             Act::Hide {} => cred::set_dumpable(false)?,
             Act::Chdir { path, make, user } => chdir(path, *make, *user)?,
             Act::DieWithParent {} => cred::die_with_parent()?,

@@ -11,6 +11,7 @@ mod hook;
 mod idmap;
 mod limit;
 mod mounts;
+pub mod seccomp;
 mod show;
 mod show_mount;
 
@@ -225,6 +226,9 @@ pub enum Act {
     Caps { effective: Vec<String>, permitted: Vec<String>, inheritable: Vec<String>, ambient: Vec<String> },
     /// PR_SET_NO_NEW_PRIVS.
     NoNewPrivs {},
+    /// seccomp(2): a filter of system calls as `LENGTH,CODE JT JF K,...`, its flags by their names, and
+    /// whom it asks where it asks somebody.
+    Seccomp { filter: String, flags: Vec<String>, ask: Option<Ask> },
     /// PR_SET_DUMPABLE off until exec: to those it joins, /proc shows nothing of this process; by
     /// its `exe` they could write to the program on the host (CVE-2019-5736).
     Hide {},
@@ -300,6 +304,18 @@ pub struct Setting {
     /// What it said before, for an update that fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
+}
+
+/// Who answers what a filter asks (seccomp_unotify(2)).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs)]
+pub enum Ask {
+    /// An agent: over its unix socket it gets the listener and this state (config-linux.md, The
+    /// Container Process State), in which the sender puts the pid.
+    Agent { path: PathBuf, state: serde_json::Value },
+    /// Whoever started the process: is asked instead of a denial, tells of it, and denies.
+    Parent {},
 }
 
 /// What doing a step came to.

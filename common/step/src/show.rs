@@ -192,6 +192,7 @@ impl Act {
                 | User { .. }
                 | Caps { .. }
                 | NoNewPrivs {}
+                | Seccomp { .. }
                 | Hide {}
                 | Chdir { .. }
                 | DieWithParent {}
@@ -271,6 +272,7 @@ impl Act {
             Act::User { uid, gid, .. } => format!("become user {uid}:{gid}"),
             Act::Caps { .. } => "set capabilities".into(),
             Act::NoNewPrivs {} => "set no_new_privs".into(),
+            Act::Seccomp { .. } => "load the seccomp filter".into(),
             Act::Hide {} => "hide from /proc".into(),
             Act::Chdir { path, .. } => format!("change directory to {}", p(path)),
             Act::DieWithParent {} => "die with the parent".into(),

@@ -17,6 +17,7 @@ pub mod process;
 pub mod procfs;
 pub mod sched;
 pub mod seal;
+pub mod seccomp;
 pub mod tty;
 pub mod usage;
 pub mod walk;
@@ -25,7 +26,7 @@ pub use errno::{Errno, Result};
 
 /// The numbers that callers tell apart.
 pub use libc::{
-    EACCES, EAGAIN, EBUSY, EEXIST, EINVAL, ELOOP, ENODATA, ENODEV, ENOENT, ENOSYS, ENOTDIR, ENOTTY,
+    EACCES, EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, ELOOP, ENODATA, ENODEV, ENOENT, ENOSYS, ENOTDIR, ENOTTY,
     EOPNOTSUPP, EPERM, EPIPE, ESRCH, EXDEV,
 };
 

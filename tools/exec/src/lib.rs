@@ -60,6 +60,7 @@ pub fn run(words: &Words) -> Result<u8> {
         terminal: doc.terminal(),
         input: words.interactive,
         watch,
+        tell: Some(cli::teller("exec")),
     };
     Ok(launch::foreground(how, |_| Ok(()))?.status() as u8)
 }

@@ -79,7 +79,7 @@ pub fn run(words: &Words) -> Result<u8> {
     driver.expect(steps.len());
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(&mut driver) } else { None };
     let stdio = [None, None, None];
-    let how = Foreground { steps: &steps, stdio, terminal: false, input: true, watch };
+    let how = Foreground { steps: &steps, stdio, terminal: false, input: true, watch, tell: None };
     Ok(launch::foreground(how, |_| Ok(()))?.status() as u8)
 }
 

@@ -61,6 +61,12 @@ impl Output {
     }
 }
 
+/// A line of the monitor's own, as if the workload had written it to stderr.
+pub fn note(log: &mut File, text: &str) {
+    let line = format!("{} stderr F {text}\n", state::now());
+    let _ = std::io::Write::write_all(log, line.as_bytes());
+}
+
 impl AsFd for Output {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

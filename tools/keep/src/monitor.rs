@@ -1,10 +1,10 @@
 //! The monitor: parent of pid 1, with no terminal, no caller, and one file that it writes.
 
-use crate::log::Output;
+use crate::log::{self, Output};
 use anyhow::{Context, Result};
 use cli::{Driver, Host, bundle};
 use doc::Doc;
-use launch::{Look, Start};
+use launch::{Denials, Look, Start, Tell};
 use state::Record;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,6 +37,7 @@ pub fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, lock: File, t
     drop(tell);
     pump(&mut begun)?;
     let exit = process::wait(begun.child.pid)?;
+    let exit = begun.child.denials.as_ref().map_or(exit, |d| d.end(begun.child.pid, exit));
     if doc.stave_flag("rm") {
         return bundle::remove(id, host);
     }
@@ -70,7 +71,9 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     };
     driver.expect(steps.len());
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(driver) } else { None };
-    let how = Start { stdio: streams, watch, ..Start::default() };
+    let mut told = log.try_clone()?;
+    let tell: Tell = Box::new(move |line| log::note(&mut told, &format!("stave-keep: {line}")));
+    let how = Start { stdio: streams, watch, tell: Some(tell), ..Start::default() };
     let mut child = launch::start(&steps, how, &mut signals)?;
     let record = Record::new(&host.roots, id, child.pid);
     let begun = launch::save(&host.roots, &record).and_then(|()| launch::poststart(doc, &look, child.pid));
@@ -95,6 +98,11 @@ fn pump(begun: &mut Begun) -> Result<()> {
         if !ended {
             fds.push((child.pidfd.as_fd(), false));
         }
+        let asks = child.denials.as_ref().and_then(Denials::fd).filter(|_| !ended);
+        let asked = asks.map_or(usize::MAX, |fd| {
+            fds.push((fd, false));
+            fds.len() - 1
+        });
         let first = fds.len();
         let open: Vec<usize> = (0..outputs.len()).filter(|i| outputs[*i].open()).collect();
         fds.extend(open.iter().map(|i| (outputs[*i].as_fd(), false)));
@@ -103,7 +111,10 @@ fn pump(begun: &mut Begun) -> Result<()> {
         let is = |n: usize| ready.get(n) == Some(&true);
         let streams: Vec<usize> =
             open.iter().enumerate().filter(|(n, _)| is(first + n)).map(|(_, i)| *i).collect();
-        let over = !ended && is(1);
+        let (over, asks) = (!ended && is(1), is(asked));
+        if let (true, Some(denials)) = (asks, &mut child.denials) {
+            denials.answer();
+        }
         if is(0) {
             while let Some((number, _)) = signals.waiting()? {
                 let _ = process::signal(&child.pidfd, number);

