@@ -98,6 +98,7 @@ impl Act {
 
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
+            Act::Control {} => tty::control(std::io::stdin())?,
             Act::Rlimit { .. } | Act::OomScore { .. } | Act::Scheduler { .. } | Act::IoPriority { .. } => {
                 return self.make_for(0);
             }
@@ -377,7 +378,9 @@ pub fn terminal(root: &Path, give: impl FnOnce(std::os::fd::BorrowedFd) -> sys::
     for n in 0..3 {
         io::onto_stdio(&slave, n)?;
     }
-    tty::control(&slave)?;
+    if process::leads_session() {
+        tty::control(&slave)?;
+    }
     // /dev/console is the terminal (runtime spec, config.md, process.terminal).
     if root != Path::new("/") {
         mounts::console(root, &slave)?;

@@ -183,9 +183,11 @@ pub enum Act {
 
     /// setsid(2).
     Session {},
-    /// A new pseudoterminal of the devpts below `root` as stdio and controlling terminal, and as
-    /// /dev/console; its master goes to the parent.
+    /// A new pseudoterminal of the devpts below `root` as stdio and, of who leads a session, controlling
+    /// terminal, and as /dev/console; its master goes to the parent.
     Terminal { root: PathBuf },
+    /// The terminal on stdin becomes the controlling one of the caller, who leads a session (TIOCSCTTY).
+    Control {},
     /// setrlimit(2).
     Rlimit { kind: String, soft: u64, hard: u64 },
     /// How soon the kernel ends the process when memory runs out: proc(5), oom_score_adj.
