@@ -32,7 +32,8 @@ impl Overlay<'_> {
         let lower: Vec<String> = self.lower.iter().map(|p| esc(p)).collect();
         let mut data = format!("lowerdir={}", lower.join(":"));
         if let Some((upper, work)) = self.upper {
-            data += &format!(",upperdir={},workdir={}{WHOLE}", esc(upper), esc(work));
+            data += &format!(",upperdir={},workdir={}", esc(upper), esc(work));
+            data += self.whole();
         }
         if self.volatile {
             data += ",volatile";
@@ -56,6 +57,11 @@ impl Overlay<'_> {
         Ok(rx::move_mount(&mnt, "", rustix::fs::CWD, at, empty_path)?)
     }
 
+    /// With notes in user attributes that is so by itself, and to say it is EINVAL.
+    fn whole(&self) -> &'static str {
+        if self.userxattr { "" } else { WHOLE }
+    }
+
     fn detached(&self) -> Result<OwnedFd> {
         let fs = rx::fsopen("overlay", rx::FsOpenFlags::FSOPEN_CLOEXEC)?;
         for dir in self.lower {
@@ -64,7 +70,7 @@ impl Overlay<'_> {
         if let Some((upper, work)) = self.upper {
             rx::fsconfig_set_string(&fs, "upperdir", upper)?;
             rx::fsconfig_set_string(&fs, "workdir", work)?;
-            for (key, value) in WHOLE.split(',').filter_map(|w| w.split_once('=')) {
+            for (key, value) in self.whole().split(',').filter_map(|w| w.split_once('=')) {
                 rx::fsconfig_set_string(&fs, key, value)?;
             }
         }
