@@ -24,7 +24,7 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
             let _ = sys::io::onto_stdio(fd, n as i32);
         }
     }
-    let mut walk = Walk { socket: given.socket.as_fd(), begun: None, pid: None };
+    let mut walk = Walk { socket: given.socket.as_fd(), begun: None };
     // Nothing of the caller's may be reached through /proc/self/fd once the root is another: neither
     // as a working directory nor as a program (CVE-2024-21626).
     let keep: Vec<BorrowedFd> =
@@ -87,8 +87,6 @@ struct Walk<'a> {
     socket: BorrowedFd<'a>,
     /// To whoever started it, once it was told to go on.
     begun: Option<OwnedFd>,
-    /// Its pid as the parent sees it.
-    pid: Option<i32>,
 }
 
 impl Walk<'_> {
@@ -101,7 +99,6 @@ impl Walk<'_> {
                 step::terminal(root, give).map(|()| Done::Made)
             }
             Act::Clone { namespaces, cgroup } => self.again(namespaces, cgroup.as_deref()),
-            Act::Hook { .. } => act.make_for(self.pid()),
             Act::Seccomp { filter, flags, ask: Some(ask) } => self.filter(n, filter, flags, ask),
             Act::Wait {} => self.wait(listener),
             _ => act.make(),
@@ -149,14 +146,6 @@ impl Walk<'_> {
         }
     }
 
-    fn pid(&mut self) -> i32 {
-        if self.pid.is_none() {
-            self.tell(&Message::Pid, None);
-            self.pid = self.reply().try_into().ok().map(i32::from_le_bytes);
-        }
-        self.pid.unwrap_or_default()
-    }
-
     /// Once a filter is loaded that asks somebody, any call may have to wait for that one: so the other
     /// side is told before by which number it finds the listener here, and takes it by itself.
     fn filter(&self, n: usize, filter: &str, flags: &[String], ask: &Ask) -> Result<Done, Fail> {
@@ -176,7 +165,6 @@ impl Walk<'_> {
         match sys::process::clone_beside(namespaces, dir.as_ref().map(AsFd::as_fd))? {
             sys::process::Side::Child => {
                 self.reply(); // its parent knows it now
-                self.pid = None;
                 Ok(Done::Made)
             }
             sys::process::Side::Parent(pid, pidfd) => {

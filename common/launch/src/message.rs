@@ -13,8 +13,6 @@ pub enum Message {
     Hand { n: usize },
     /// Step `n` was done, or was so already, or (with a text) failed.
     Did { n: usize, so: bool, text: String },
-    /// Its pid as the other sees it? Four bytes, little-endian, are the answer.
-    Pid,
     /// The master of the terminal comes beside this message.
     Master,
     /// The filter of step `n` is loaded now, and its listener has this number here; any answer.

@@ -203,7 +203,6 @@ impl Talk {
                 Message::Made => return Ok(()),
                 Message::Master => self.child.master = fd,
                 Message::Quit => return Err(Stopped::default().into()),
-                Message::Pid => self.reply(&self.child.pid.to_le_bytes()),
                 Message::Ask { n } => {
                     let act = act(n).ok_or_else(lost)?;
                     let reply = match watch.as_deref_mut().map(|w| w.before(n, act)) {

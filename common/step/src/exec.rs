@@ -66,7 +66,11 @@ pub fn look_up(args: &[String], env: &[String]) -> Result<(), Fail> {
         }
     }
     match denied {
-        Some(path) => Err(cannot(&path, EACCES)),
+        Some(path) => {
+            // Engines look for the kernel's words, people for the reason.
+            let why = reason(&path, EACCES).map_or_else(String::new, |r| r + ": ") + "permission denied";
+            Err(Fail { errno: EACCES, why: Some(why), status: Some(126) })
+        }
         None => {
             let why = if name.contains('/') {
                 "no such file or directory"

@@ -249,7 +249,8 @@ pub enum Act {
     /// The process tells its parent that it is made, and waits until it is told to go on.
     Wait {},
     /// A hook of the runtime specification (config.md, POSIX-platform Hooks): a program with the
-    /// container's state on its stdin, in the namespaces of whoever does the step; `timeout` in seconds.
+    /// container's state on its stdin, in the namespaces of whoever does the step, with the pid as that one
+    /// sees it; `timeout` in seconds.
     Hook {
         kind: String,
         path: PathBuf,
