@@ -32,11 +32,13 @@ lacks() {
   shift 2
   refuses "$what" 1 "$regex" "$@"
 }
-lacks 'mount' '^stave-mount: mount overlay of 1 layer on .*: (Operation not permitted|Permission denied); it needs CAP_SYS_ADMIN' as stave mount web
-lacks 'ns' '^stave-ns: pin a new network namespace at .*: Operation not permitted; it needs CAP_SYS_ADMIN' as stave ns web
 lacks 'limit' '^stave-limit: make directory /sys/fs/cgroup/.*: Permission denied; it needs write access to the cgroup tree' as stave limit -m 64M plain
-refuses 'run' 125 '^stave-run: .*; it needs ' as stave run --rootfs "$B" true
-refuses 'run --host' 125 '^stave-run: .*; it needs ' as stave run --host true
+ok 'mount leaves nothing behind: the process will mount' as stave mount web
+is 'nor is anything mounted' "$(grep -c "$T/own" /proc/self/mountinfo)" 0
+ok 'ns leaves nothing behind: the process will make them' as stave ns web
+is 'but a user namespace in the document' "$(as stave inspect web | jq -r '.linux.namespaces[] | select(.type == "user") | .type')" user
+refuses 'run --userns host' 125 '^stave-run: .*; it needs CAP_SYS_ADMIN' as stave run --userns host --rootfs "$B" true
+refuses 'run --host' 125 '^stave-run: --host: an ordinary user cannot' as stave run --host true
 refuses 'new where it may not write' 1 '^stave-new: make directory .*: Permission denied; it needs write access there' \
   as env STAVE_ROOT=/nowhere stave new
 ok '-n needs no right' as stave limit -n -m 64M web

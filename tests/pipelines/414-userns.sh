@@ -64,7 +64,7 @@ own'
 in_it . sh -c 'kill -0 $PPID; mount -t tmpfs x /tmp; cat /proc/1/root/etc/shadow'
 unlike 'and nowhere else' "$out" .
 in_it '.process.user.uid = 70000' true
-like 'an id that is not mapped' "$status $err" '^1 stave-oci: become user 70000:0: Invalid argument'
+like 'an id that is not mapped' "$status $err" '^1 stave-oci: become user 70000:0: no such id in its user namespace'
 in_it '.linux.uidMappings[0].containerID = 1' true
 like 'without a root' "$status $err" '^1 stave-oci: linux.uidMappings: nothing stands for 0'
 

@@ -35,7 +35,16 @@ fn host(mountinfo: &str) -> Host {
         cgroups.all[0].controllers = ["cpuset", "cpu", "io", "memory", "pids"].map(String::from).to_vec();
     }
     let roots = Roots { root: "/var/lib/stave".into(), run: "/run/stave".into() };
-    Host { roots, cgroups, every_hierarchy: false, euid: 0, caps: u64::MAX, umask: 0o022 }
+    Host {
+        roots,
+        cgroups,
+        every_hierarchy: false,
+        euid: 0,
+        egid: 0,
+        subids: Default::default(),
+        caps: u64::MAX,
+        umask: 0o022,
+    }
 }
 
 fn flags<A: Args>(words: &str) -> A {

@@ -21,7 +21,16 @@ fn schema() -> Validator {
 /// A host whose roots are nowhere: an edit looks at them and makes nothing.
 fn host() -> Host {
     let roots = Roots { root: "/nowhere/stave".into(), run: "/nowhere/run".into() };
-    Host { roots, cgroups: Default::default(), every_hierarchy: false, euid: 0, caps: u64::MAX, umask: 0o022 }
+    Host {
+        roots,
+        cgroups: Default::default(),
+        every_hierarchy: false,
+        euid: 0,
+        egid: 0,
+        subids: Default::default(),
+        caps: u64::MAX,
+        umask: 0o022,
+    }
 }
 
 /// A directory with an etc/passwd, taken away when dropped.

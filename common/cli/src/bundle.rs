@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use doc::Doc;
 use state::{Host, Roots};
 use std::fs;
-use step::{Act, Step};
+use step::{Act, IdMap, Step};
 
 /// Gives the document an id where it has none. Whether it was given now.
 pub fn identify(doc: &mut Doc) -> Result<bool> {
@@ -25,7 +25,7 @@ pub fn steps(doc: &Doc, host: &Host, sync: bool) -> Result<Vec<Step>> {
     let bundle = host.roots.bundle(id);
     let mut acts = Vec::new();
     if !bundle.is_dir() {
-        acts.push(Act::Bundle { path: bundle.clone() });
+        acts.push(Act::Bundle { path: bundle.clone(), ids: None });
         for (dir, mode) in [("rootfs", 0o755), ("upper", 0o755), ("work", 0o700)] {
             acts.push(Act::Mkdir { path: bundle.join(dir), mode });
         }
@@ -49,11 +49,11 @@ pub fn steps(doc: &Doc, host: &Host, sync: bool) -> Result<Vec<Step>> {
 pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
     let roots = &host.roots;
     let bundle = roots.bundle(id);
-    let mut acts = vec![Act::Bundle { path: bundle.clone() }];
+    let mut acts = vec![Act::Bundle { path: bundle.clone(), ids: doc.and_then(|d| ids(d, host)) }];
     // Also names that the document has no more.
     let names = state::names_of(roots, id).into_iter();
     acts.extend(names.map(|link| Act::Name { link, target: Roots::name_target(id) }));
-    acts.push(Act::Bundle { path: roots.run_of(id) });
+    acts.push(Act::Bundle { path: roots.run_of(id), ids: None });
     for kind in ["network", "uts", "ipc"] {
         acts.push(Act::Pin { kind: kind.into(), at: roots.pin(id, kind) });
     }
@@ -64,6 +64,7 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
         at: bundle.join("rootfs"),
         volatile: false,
         userxattr: false,
+        idmap: None,
     });
     let own = Roots::cgroup(id);
     let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
@@ -83,6 +84,13 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
     }
     // Undone first: a container without a pid namespace has more processes than pid 1.
     acts.into_iter().chain(members).map(Step::parent).collect()
+}
+
+/// The ids that an ordinary user's container may have written with.
+fn ids(doc: &Doc, host: &Host) -> Option<IdMap> {
+    let (uids, gids) = doc.id_maps().ok().filter(|(uids, _)| uids.len() > 1 && !host.is_able())?;
+    let rows = |list: Vec<doc::IdMapping>| list.iter().map(|m| [m.inside, m.outside, m.size]).collect();
+    Some(IdMap { uids: rows(uids), gids: rows(gids), userns: None })
 }
 
 /// Takes a container away with all that it left. Everything gone already is fine.

@@ -124,6 +124,9 @@ fn lacking(fault: &Fault) -> Option<&'static str> {
     })
 }
 
+/// What an ordinary user without ids for a user namespace can have done.
+pub const SUBIDS: &str = "root can give it some: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME, and package uidmap";
+
 /// Whether an error has nothing to say.
 fn quiet(e: &anyhow::Error) -> bool {
     e.downcast_ref::<Failure>().is_some_and(|f| f.text.is_none()) || e.is::<Stopped>()

@@ -17,8 +17,8 @@ mod words;
 pub use drive::{Drive, Driver, roll_back, undo_all};
 pub use end::end;
 pub use error::{
-    Failure, Usage, cloning_tool, fail, fail_with, fail_with_status, left, line, say, status, teller, tool,
-    usage,
+    Failure, SUBIDS, Usage, cloning_tool, fail, fail_with, fail_with_status, left, line, say, status, teller,
+    tool, usage,
 };
 pub use filter::{Filter, Stage, command, filter, show};
 pub use output::{each, print, print_doc, table};

@@ -15,30 +15,26 @@ pub struct Enter {
     pub cgroup: bool,
     /// Take the user, rights, directory and environment of the document; else only its command.
     pub as_container: bool,
-    /// Processes of the container may trace others: see [`may_trace`].
-    pub traced: bool,
 }
 
 /// The plan: the pid namespace by the parent (it holds for children only), the others by the
 /// child, the mount namespace late, since it takes /proc away, and the user namespace when the rights
 /// that the caller has outside are needed no more.
 pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
-    const SYS_ADMIN: u64 = 1 << 21;
-    let able = look.host.caps & SYS_ADMIN != 0;
+    let able = look.host.is_able();
     let user = what.kinds.iter().any(|k| k == "user");
     // Who has no right outside gets it in the user namespace, and is in the pid namespace only after
     // a second clone.
     let again = user && !able;
     let (pid, others): (Vec<String>, Vec<String>) =
         what.kinds.iter().cloned().partition(|k| k == "pid" && !again);
-    let late = what.as_container && !pid.is_empty() && !user && what.traced;
-    let pid = (!pid.is_empty()).then_some(Act::SetnsProcess { pid: what.pid, kinds: pid });
     let mut steps = vec![Step::parent(Act::Hide {})];
-    let (before, within) = if late { (None, pid) } else { (pid, None) };
-    steps.extend(before.map(Step::parent));
+    if !pid.is_empty() {
+        steps.push(Step::parent(Act::SetnsProcess { pid: what.pid, kinds: pid }));
+    }
     let v2 = look.cgroups.iter().find(|d| d.v2 && what.cgroup).map(|d| d.path.clone());
     steps.push(Step::parent(Act::Clone { namespaces: Vec::new(), cgroup: v2 }));
-    let mut acts: Vec<Act> = within.into_iter().collect();
+    let mut acts = Vec::new();
     let affinity = if what.as_container { doc.exec_affinity()? } else { Affinity::default() };
     acts.extend(affinity.initial.map(|cpus| Act::Affinity { cpus }));
     if what.cgroup {
@@ -48,18 +44,22 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     if what.as_container {
         acts.extend(process::oom_score(doc)?);
     }
-    let place = |kind: &String| match kind.as_str() {
-        "mount" => 1,
-        "user" if able => 2,
-        "user" => -1,
-        _ => 0,
-    };
     let mut kinds = others;
-    kinds.sort_by_key(place);
+    if again {
+        // While /proc is the host's.
+        kinds.retain(|k| k != "user");
+        acts.push(Act::SetnsProcess { pid: what.pid, kinds: vec!["user".into()] });
+        acts.push(Act::Root {});
+    }
+    kinds.sort_by_key(|kind| match kind.as_str() {
+        "mount" => 1,
+        "user" => 2,
+        _ => 0,
+    });
     if !kinds.is_empty() {
         acts.push(Act::SetnsProcess { pid: what.pid, kinds });
     }
-    if user {
+    if user && !again {
         acts.push(Act::Root {});
     }
     if again {
@@ -68,7 +68,7 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     if what.as_container {
         acts.extend(process::keyring(doc, look)?);
     }
-    if !late && (doc.terminal() || what.as_container) {
+    if doc.terminal() || what.as_container {
         acts.push(Act::Session {});
     }
     if doc.terminal() {
@@ -78,27 +78,6 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     steps.extend(process::given(doc)?);
     let mut acts = process::process(doc, look)?;
     seccomp::entered(&mut acts, what.pid);
-    if late {
-        appear(&mut acts, doc);
-    }
     steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
-}
-
-/// Whether processes of a container, by its document, may trace others (CAP_SYS_PTRACE): being hidden
-/// keeps nobody out who has that right. Where the document takes no right away, there is nothing to gain.
-pub fn may_trace(doc: &Doc) -> Result<bool> {
-    let Some(caps) = doc.capabilities()? else { return Ok(false) };
-    Ok([caps.bounding, caps.permitted, caps.inheritable].iter().flatten().any(|c| c == "CAP_SYS_PTRACE"))
-}
-
-/// The process that the container's can see is made when the rights are the container's: until then
-/// the one that enters is in the host's pid namespace, where they cannot find it.
-fn appear(acts: &mut Vec<Act>, doc: &Doc) {
-    let at = acts.iter().position(|a| matches!(a, Act::Caps { .. })).map_or(acts.len() - 1, |n| n + 1);
-    let mut new = vec![Act::Clone { namespaces: Vec::new(), cgroup: None }, Act::Session {}];
-    if doc.terminal() {
-        new.push(Act::Control {});
-    }
-    acts.splice(at..at, new);
 }

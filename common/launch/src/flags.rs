@@ -201,11 +201,32 @@ fn become_user(text: &str, doc: &mut Doc, host: &Host) -> Result<()> {
 
 /// The same with the directories that make up the root, topmost first; gives the user's number.
 pub fn set_user(text: &str, dirs: &[PathBuf], doc: &mut Doc) -> Result<u32> {
-    let ids = user::resolve(dirs, text).with_context(|| format!("user {text}"))?;
+    let mut ids = user::resolve(dirs, text).with_context(|| format!("user {text}"))?;
+    within(&mut ids, doc).with_context(|| format!("user {text}"))?;
     doc.set("/process/user/uid", ids.uid)?;
     doc.set("/process/user/gid", ids.gid)?;
     doc.set("/process/user/additionalGids", ids.groups)?;
     Ok(ids.uid)
+}
+
+/// A user namespace has some ids only: groups that are not among them are left out.
+fn within(ids: &mut user::Ids, doc: &Doc) -> Result<()> {
+    let (uids, gids) = doc.id_maps()?;
+    if uids.is_empty() || gids.is_empty() {
+        return Ok(());
+    }
+    let has = |rows: &[doc::IdMapping], id: u32| {
+        rows.iter().any(|row| id >= row.inside && id - row.inside < row.size)
+    };
+    if !has(&uids, ids.uid) || !has(&gids, ids.gid) {
+        bail!(
+            "the user namespace has no {}:{}; /etc/subuid and /etc/subgid may give an ordinary user more ids",
+            ids.uid,
+            ids.gid
+        );
+    }
+    ids.groups.retain(|g| has(&gids, *g));
+    Ok(())
 }
 
 /// As docker: an ordinary user has no capability in force, and may gain those of the bounding set.

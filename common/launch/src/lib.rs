@@ -20,7 +20,7 @@ mod spaces;
 pub mod user;
 
 pub use denials::{Denials, Tell};
-pub use enter::{Enter, enter, may_trace};
+pub use enter::{Enter, enter};
 pub use look::{Look, overlay};
 pub use monitor::{Foreground, foreground, save, save_end, save_in, signals};
 pub use parent::{Child, Start, Stdio, go, start};

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use doc::Doc;
 use state::{CgroupDir, Host, Roots};
 use std::path::{Path, PathBuf};
-use step::Act;
+use step::{Act, IdMap};
 
 /// Gathered before the plan.
 pub struct Look {
@@ -22,8 +22,6 @@ pub struct Look {
     pub overlay: Option<Act>,
     /// Directories whose files make up the root, topmost first: for etc/passwd.
     pub dirs: Vec<PathBuf>,
-    /// Whether this kernel shows its memory, at /proc/kcore.
-    pub kcore: bool,
     /// The old root is covered instead of left (`--no-pivot`).
     pub no_pivot: bool,
     /// Mounted v1 hierarchies, to show the container its own.
@@ -51,7 +49,6 @@ impl Look {
             overlay: None,
             dirs: vec![root.clone()],
             root,
-            kcore: true,
             no_pivot: false,
             host: host.clone(),
         };
@@ -59,7 +56,6 @@ impl Look {
     }
 
     fn looked(mut self) -> Look {
-        self.kcore = Path::new("/proc/kcore").exists();
         self.cgroups.retain(|d| d.path.is_dir());
         self.mounted = self.root == Path::new("/") || matches!(sys::mount::is_mount(&self.root), Ok(Some(_)));
         self
@@ -88,9 +84,8 @@ impl Look {
             cgroups: host.cgroup_dirs(doc.cgroups_path()?.unwrap_or(&own)),
             root,
             mounted: true,
-            overlay: overlay(doc, &host.roots)?,
+            overlay: overlay(doc, host)?,
             dirs,
-            kcore: true,
             no_pivot: false,
             host: host.clone(),
         })
@@ -103,8 +98,11 @@ impl Look {
 }
 
 /// The layers under the container's own directory, at `rootfs` of the bundle; `None` where the
-/// document has none.
-pub fn overlay(doc: &Doc, roots: &Roots) -> Result<Option<Act>> {
+/// document has none. With a user namespace their ids are mapped by whoever has the right to it: so
+/// nothing is copied or changed, and containers of other ids share the layers. An ordinary user's
+/// layers are its own, and mounted in the user namespace.
+pub fn overlay(doc: &Doc, host: &Host) -> Result<Option<Act>> {
+    let roots = &host.roots;
     let id = doc.id()?.context("the document has no id")?;
     let layers = doc.layers()?;
     if layers.is_empty() {
@@ -117,5 +115,18 @@ pub fn overlay(doc: &Doc, roots: &Roots) -> Result<Option<Act>> {
         at: roots.in_bundle(id, "rootfs"),
         volatile: doc.stave_flag("volatile"),
         userxattr: false,
+        idmap: if host.is_able() { id_map(doc)? } else { None },
     }))
+}
+
+/// Of the document's user namespace.
+fn id_map(doc: &Doc) -> Result<Option<IdMap>> {
+    let namespaces = doc.namespaces()?;
+    let Some(user) = namespaces.iter().find(|n| n.kind == "user") else { return Ok(None) };
+    if let Some(path) = &user.path {
+        return Ok(Some(IdMap { uids: Vec::new(), gids: Vec::new(), userns: Some(path.into()) }));
+    }
+    let (uids, gids) = doc.id_maps()?;
+    let rows = |list: &[doc::IdMapping]| list.iter().map(|m| [m.inside, m.outside, m.size]).collect();
+    Ok(Some(IdMap { uids: rows(&uids), gids: rows(&gids), userns: None }))
 }

@@ -67,7 +67,9 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
         if let Act::Clone { namespaces, cgroup } = &step.act {
             let fault = |e: Errno| Fault::new(&step.act, e.into());
             let (ours, theirs) = sys::io::seqpacket().map_err(fault)?;
-            return match clone(namespaces, cgroup.as_deref()).map_err(fault)? {
+            let user = namespaces.iter().any(|n| n == "user");
+            let denied = |e| if user { Fault::new(&step.act, step::denied::why(e)) } else { fault(e) };
+            return match clone(namespaces, cgroup.as_deref()).map_err(denied)? {
                 process::Side::Child => {
                     drop(ours);
                     let given = child::Given {

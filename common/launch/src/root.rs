@@ -88,27 +88,34 @@ fn top(doc: &Doc, look: &Look, how: &str) -> Result<Vec<Step>> {
     let root = &look.root;
     // Of an unbindable mount nothing could be bound into the container.
     let at_first = how.replace("unbindable", "private");
-    let mut acts = vec![Act::Propagate { at: "/".into(), how: at_first }];
+    let mut acts = vec![Step::child(Act::Propagate { at: "/".into(), how: at_first })];
     if root == Path::new("/") {
-        return Ok(acts.into_iter().map(Step::child).collect());
+        return Ok(acts);
     }
     let user = doc.namespaces()?.iter().any(|n| n.kind == "user");
     // Other mounts stay shared, so that a volume can be: but not the one that the root lies on.
     let open = how != "rslave";
     // Where no stage could leave the root mounted, it is mounted here, for this process alone.
     let overlay = look.overlay.as_ref().filter(|_| !look.mounted);
+    if overlay.is_some() && doc.stave_flag("host") && !look.host.is_able() {
+        bail!("--host: an ordinary user cannot have the machine's own root as a layer");
+    }
     if let Some(overlay) = overlay {
-        acts.push(in_user_namespace(overlay, user || look.host.euid != 0));
+        // Root's layers are marked by attributes that a user namespace does not show.
+        acts.push(match (user, look.host.is_able()) {
+            (true, true) => Step::parent(overlay.clone()),
+            (_, able) => Step::child(in_user_namespace(overlay, !able)),
+        });
     }
     if open {
         let how = if how == "slave" { "slave" } else { "private" };
-        acts.push(Act::PropagateHolder { of: root.clone(), how: how.into() });
+        acts.push(Step::child(Act::PropagateHolder { of: root.clone(), how: how.into() }));
     }
     // A mount that came along into a user namespace is locked in its place.
     if open || user || (!look.mounted && overlay.is_none()) {
-        acts.push(Act::BindSelf { path: root.clone() });
+        acts.push(Step::child(Act::BindSelf { path: root.clone() }));
     }
-    Ok(acts.into_iter().map(Step::child).collect())
+    Ok(acts)
 }
 
 fn in_user_namespace(overlay: &Act, yes: bool) -> Act {

@@ -37,14 +37,13 @@ pub(crate) struct Spaces<'a> {
 
 impl<'a> Spaces<'a> {
     pub(crate) fn of(doc: &'a Doc, look: &'a Look) -> Result<Spaces<'a>> {
-        const SYS_ADMIN: u64 = 1 << 21;
         let list = doc.namespaces()?;
         let user = match list.iter().find(|n| n.kind == "user") {
             None => User::Callers,
             Some(Namespace { path: Some(_), .. }) => User::Joined,
             Some(_) => User::New,
         };
-        Ok(Spaces { doc, look, list, user, able: look.host.caps & SYS_ADMIN != 0 })
+        Ok(Spaces { doc, look, list, user, able: look.host.is_able() })
     }
 
     /// Whether a new one of this kind is made.
@@ -63,6 +62,7 @@ impl<'a> Spaces<'a> {
         if self.able {
             steps.extend(self.time()?.into_iter().map(Step::parent));
         }
+        steps.extend(self.pass()?.map(Step::parent));
         steps.push(Step::parent(Act::Clone {
             namespaces: if self.user == User::Joined { Vec::new() } else { self.cloned() },
             cgroup: self.look.cgroups.iter().find(|d| d.v2).map(|d| d.path.clone()),
@@ -164,6 +164,17 @@ impl<'a> Spaces<'a> {
             acts.push(Act::Write { path: "/proc/self/timens_offsets".into(), text });
         }
         Ok(acts)
+    }
+
+    /// The container's directory is nobody's but the caller's; the root of the user namespace has to
+    /// come through to what is mounted there.
+    fn pass(&self) -> Result<Option<Act>> {
+        if self.user != User::New || !self.able || self.look.overlay.is_none() {
+            return Ok(None);
+        }
+        let (_, gids) = self.doc.id_maps()?;
+        let outside = gids.iter().find(|m| m.inside == 0).map(|m| m.outside);
+        Ok(outside.map(|gid| Act::Pass { path: self.look.bundle.clone(), gid }))
     }
 
     /// The ids of the new user namespace.

@@ -17,6 +17,10 @@ pub struct Host {
     pub every_hierarchy: bool,
     /// Effective user id of the caller.
     pub euid: u32,
+    /// Effective group id.
+    pub egid: u32,
+    /// Users' and groups' ids that an ordinary user may map beside its own; none for root, who may any.
+    pub subids: [Vec<crate::subid::Range>; 2],
     /// Capabilities that the caller has to give, a mask by number.
     pub caps: u64,
     /// The umask that the caller came with.
@@ -48,9 +52,20 @@ impl Host {
             cgroups: Layout::read().context("read /proc/self/mountinfo")?,
             every_hierarchy: false,
             euid: sys::cred::euid(),
+            egid: sys::cred::egid(),
+            subids: match sys::cred::euid() {
+                0 => Default::default(),
+                uid => crate::subid::of(uid),
+            },
             caps: sys::cred::permitted().context("read the own capabilities")?,
             umask: sys::cred::set_umask(0o022),
         })
+    }
+
+    /// Whether the caller may mount, and make namespaces, outside of a user namespace of its own.
+    pub fn is_able(&self) -> bool {
+        const SYS_ADMIN: u64 = 1 << 21;
+        self.caps & SYS_ADMIN != 0
     }
 
     /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use.

@@ -66,9 +66,16 @@ impl Roots {
         format!("../c/{id}")
     }
 
-    /// The cgroup of a container whose document names none.
+    /// The cgroup of a container whose document names none; an ordinary user's is beside the one that
+    /// the caller is in, which is where something may be delegated to it (cgroups(7), v2).
     pub fn cgroup(id: &str) -> String {
-        format!("/stave/{id}")
+        if sys::cred::euid() == 0 {
+            return format!("/stave/{id}");
+        }
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let own = own.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or("/");
+        let beside = own.rsplit_once('/').map_or("", |(parent, _)| parent);
+        format!("{beside}/stave/{id}")
     }
 }
 

@@ -1,9 +1,9 @@
 //! Doing and undoing.
 
-use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts};
+use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts, overlay};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use sys::inroot::{FileType, Node};
 use sys::mount::Words;
 use sys::{Errno, cgroup, cred, io, keyring, label, mount, ns, process, sched, tty};
@@ -18,22 +18,19 @@ impl Act {
             mounts::forget_root();
         }
         match self {
-            Act::Bundle { path } => return mkdir(path, 0o700),
+            Act::Bundle { path, .. } => return mkdir(path, 0o700),
             Act::Mkdir { path, mode } => return mkdir(path, *mode),
             Act::Save { path, text, sync, .. } => save(path, text, *sync)?,
             Act::Name { link, target } => return name(link, target),
             Act::Write { path, text } => write(path, text)?,
 
-            Act::Overlay { lower, upper, work, at, volatile, userxattr } => {
-                if mount::is_mount(at)? == Some(mount::OVERLAY) {
-                    return Ok(Done::WasSo);
-                }
-                if let (Some(top), false) = (lower.first(), work.join("work").exists()) {
-                    like(upper, top).map_err(|e| missing(lower, e.errno))?;
-                }
-                let (volatile, userxattr) = (*volatile, *userxattr);
-                let overlay = mount::Overlay { lower, upper: Some((upper, work)), volatile, userxattr };
-                overlay.mount(at).map_err(|e| missing(lower, e))?;
+            Act::Overlay { lower, upper, work, at, volatile, userxattr, idmap } => {
+                let how = overlay::How { volatile: *volatile, userxattr: *userxattr, idmap: idmap.as_ref() };
+                return overlay::mount(lower, upper, work, at, &how);
+            }
+            Act::Pass { path, gid } => {
+                std::os::unix::fs::chown(path, None, Some(*gid))?;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o710))?;
             }
             Act::Source { source, options, idmap } => {
                 let tree = mounts::source_tree(Path::new(source), &Words::of(options), idmap.as_ref())?;
@@ -98,7 +95,6 @@ impl Act {
 
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
-            Act::Control {} => tty::control(std::io::stdin())?,
             Act::Rlimit { .. } | Act::OomScore { .. } | Act::Scheduler { .. } | Act::IoPriority { .. } => {
                 return self.make_for(0);
             }
@@ -114,7 +110,7 @@ impl Act {
             Act::Streams { uid, terminal } => io::own_stdio(*uid, *terminal),
             Act::User { uid, gid, groups } => {
                 cred::keep_caps(true)?;
-                cred::set_user(*uid, *gid, groups)?;
+                cred::set_user(*uid, *gid, groups).map_err(unmapped)?;
                 cred::keep_caps(false)?;
             }
             Act::Caps { effective, permitted, inheritable, ambient } => cred::set_caps(&cred::Caps {
@@ -155,7 +151,7 @@ impl Act {
                 Ok(Done::Made)
             }
             // As the child sees the tree: what it has mounted may be a source too.
-            Act::Source { .. } => ns::in_tree_of(pid, || Ok(self.make()))?,
+            Act::Source { .. } | Act::Overlay { .. } => ns::in_tree_of(pid, || Ok(self.make()))?,
             Act::MapIds { uids, gids } => idmap::write(pid, uids, gids).map(|()| Done::Made),
             Act::Rlimit { kind, soft, hard } => {
                 Ok(cred::set_rlimit(pid, kind, *soft, *hard).map(|()| Done::Made)?)
@@ -182,7 +178,12 @@ impl Act {
     /// Already gone is fine.
     pub fn undo(&self) -> Result<()> {
         match self {
-            Act::Bundle { path } => remove_tree(path)?,
+            Act::Bundle { path, ids } => match (remove_tree(path), ids) {
+                (Err(e), Some(ids)) if matches!(e.errno, Errno(sys::EPERM | sys::EACCES)) => {
+                    idmap::within(&ids.uids, &ids.gids, || remove_tree(path))?;
+                }
+                (other, _) => other?,
+            },
             Act::Mkdir { path, .. } => match fs::remove_dir(path) {
                 Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => {} // somebody else's
                 other => gone_is_fine(other)?,
@@ -230,6 +231,18 @@ fn chdir(path: &Path, make: bool, user: Option<(u32, u32)>) -> Result<()> {
         why: Some("it lies outside the root".into()),
         status: None,
     })
+}
+
+/// What a user namespace refuses.
+fn unmapped(errno: Errno) -> Fail {
+    let why = match errno {
+        Errno(sys::EINVAL) => Some("no such id in its user namespace".into()),
+        Errno(sys::EPERM) if ns::in_user_namespace() => {
+            Some("its user namespace denies setgroups, so process.user.additionalGids cannot be had".into())
+        }
+        _ => None,
+    };
+    Fail { errno, why, status: None }
 }
 
 fn set_label(module: &str, text: &str) -> Result<()> {
@@ -349,18 +362,6 @@ fn name(link: &Path, target: &str) -> Result<Done> {
     }
 }
 
-/// The kernel does not say which of the directories it could not find.
-fn missing(lower: &[PathBuf], errno: Errno) -> Fail {
-    let gone = lower.iter().find(|d| !d.is_dir()).filter(|_| errno == Errno(sys::ENOENT));
-    Fail { errno, why: gone.map(|d| format!("its layer {} is not there", d.display())), status: None }
-}
-
-fn like(path: &Path, other: &Path) -> Result<()> {
-    let meta = fs::metadata(other)?;
-    std::os::unix::fs::chown(path, Some(meta.uid()), Some(meta.gid()))?;
-    Ok(fs::set_permissions(path, fs::Permissions::from_mode(meta.mode() & 0o7777))?)
-}
-
 /// Removes a tree, never crossing into another file system: a mount that is still there stops it.
 fn remove_tree(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
@@ -378,9 +379,7 @@ pub fn terminal(root: &Path, give: impl FnOnce(std::os::fd::BorrowedFd) -> sys::
     for n in 0..3 {
         io::onto_stdio(&slave, n)?;
     }
-    if process::leads_session() {
-        tty::control(&slave)?;
-    }
+    tty::control(&slave)?;
     // /dev/console is the terminal (runtime spec, config.md, process.terminal).
     if root != Path::new("/") {
         mounts::console(root, &slave)?;

@@ -31,6 +31,37 @@ pub fn write(pid: i32, uids: &[[u32; 3]], gids: &[[u32; 3]]) -> Result {
     }
 }
 
+/// Runs `act` as root of a new user namespace with these ids, in a process of its own.
+pub fn within(uids: &[[u32; 3]], gids: &[[u32; 3]], act: impl FnOnce() -> Result) -> Result {
+    let (ours, theirs) = sys::io::seqpacket()?;
+    match sys::process::clone_into(&["user".to_owned()], None)? {
+        sys::process::Side::Child => {
+            drop(ours);
+            let done = match sys::io::recv(&theirs) {
+                Ok((word, _)) if word == b"g" => {
+                    cred::become_root().map_err(Fail::from).and_then(|()| act()).map_err(|e| e.errno)
+                }
+                _ => Err(Errno(sys::EPERM)),
+            };
+            sys::process::exit_now(done.err().map_or(0, |e| e.0.clamp(1, 255)))
+        }
+        sys::process::Side::Parent(pid, _) => {
+            drop(theirs);
+            let mapped = write(pid, uids, gids);
+            if mapped.is_ok() {
+                sys::io::send(&ours, b"g", None)?;
+            }
+            drop(ours);
+            let exit = sys::process::wait(pid)?;
+            mapped?;
+            match exit.status() {
+                0 => Ok(()),
+                errno => Err(Errno(errno).into()),
+            }
+        }
+    }
+}
+
 /// Whether the caller is in a user namespace with just these.
 pub fn are(uids: &[[u32; 3]], gids: &[[u32; 3]]) -> Result {
     for (name, rows) in [("uid_map", uids), ("gid_map", gids)] {
@@ -65,7 +96,8 @@ fn put(pid: i32, name: &str, text: &str) -> Result {
     });
     written.map_err(|e| {
         let errno = Errno::from(e);
-        Fail { errno, why: Some(format!("{name}: {errno}")), status: None }
+        let denied = crate::denied::why(errno);
+        Fail { why: denied.why.or(Some(format!("{name}: {errno}"))), ..denied }
     })
 }
 

@@ -4,6 +4,7 @@
 //! A step states a fact ("it is so"): doing it twice, or undoing it twice, is fine.
 #![forbid(unsafe_code)]
 
+pub mod denied;
 mod does;
 mod exec;
 mod held;
@@ -11,6 +12,7 @@ mod hook;
 mod idmap;
 mod limit;
 mod mounts;
+mod overlay;
 pub mod seccomp;
 mod show;
 mod show_mount;
@@ -62,7 +64,13 @@ impl Step {
 pub enum Act {
     /// A container's own directory (0700). Undone: removed with all that is in it, this file
     /// system only.
-    Bundle { path: PathBuf },
+    /// What the caller may not remove, since it belongs to ids of a user namespace of the container's,
+    /// goes in one with the same `ids`.
+    Bundle {
+        path: PathBuf,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ids: Option<IdMap>,
+    },
     /// mkdir(2), with parents. Undone: rmdir(2); one that holds something stays.
     Mkdir { path: PathBuf, mode: u32 },
     /// A file replaced as a whole: temp file, rename(2), with fsync(2) if `sync`. Undone: it holds
@@ -84,7 +92,13 @@ pub enum Act {
         volatile: bool,
         #[serde(default, skip_serializing_if = "is_false")]
         userxattr: bool,
+        /// The layers' ids show in this light: they rest as the image has them, and a container with a
+        /// user namespace of its own sees its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idmap: Option<IdMap>,
     },
+    /// A group may pass through a directory (0710): the root of a user namespace, to what is its.
+    Pass { path: PathBuf, gid: u32 },
     /// A copy of what is at a source, taken by the parent in the child's mount namespace, with rights
     /// that a child in a user namespace has not; for the child's `Mount` of that source, which follows.
     Source {
@@ -183,11 +197,9 @@ pub enum Act {
 
     /// setsid(2).
     Session {},
-    /// A new pseudoterminal of the devpts below `root` as stdio and, of who leads a session, controlling
-    /// terminal, and as /dev/console; its master goes to the parent.
+    /// A new pseudoterminal of the devpts below `root` as stdio and controlling terminal, and as
+    /// /dev/console; its master goes to the parent.
     Terminal { root: PathBuf },
-    /// The terminal on stdin becomes the controlling one of the caller, who leads a session (TIOCSCTTY).
-    Control {},
     /// setrlimit(2).
     Rlimit { kind: String, soft: u64, hard: u64 },
     /// How soon the kernel ends the process when memory runs out: proc(5), oom_score_adj.

@@ -28,7 +28,7 @@ impl Act {
     /// The step as one or more lines of shell, without a newline at the end.
     pub fn show(&self) -> String {
         match self {
-            Act::Bundle { path } => format!("mkdir -p -m 700 {}", q(path)),
+            Act::Bundle { path, .. } => format!("mkdir -p -m 700 {}", q(path)),
             Act::Mkdir { path, mode: 0o755 } => format!("mkdir -p {}", q(path)),
             Act::Mkdir { path, mode } => format!("mkdir -p -m {mode:o} {}", q(path)),
             Act::Save { path, text, .. } => {
@@ -39,7 +39,9 @@ impl Act {
                 format!("mkdir -p {dir}; ln -s {} {}", quote(target), q(link))
             }
             Act::Write { path, text } => format!("echo {} >{}", quote(text.trim_end()), q(path)),
-            Act::Overlay { lower, upper, work, at, volatile, userxattr } => {
+            Act::Overlay { idmap: Some(_), .. } => self.as_step(),
+            Act::Pass { path, gid } => format!("chown :{gid} {0}; chmod 710 {0}", q(path)),
+            Act::Overlay { lower, upper, work, at, volatile, userxattr, .. } => {
                 let (volatile, userxattr) = (*volatile, *userxattr);
                 let o = sys::mount::Overlay { lower, upper: Some((upper, work)), volatile, userxattr };
                 let data = o.data();
@@ -136,7 +138,7 @@ impl Act {
     /// Undoing as shell; `None` where nothing is left to undo.
     pub fn show_undo(&self) -> Option<String> {
         Some(match self {
-            Act::Bundle { path } => format!("rm -rf --one-file-system {}", q(path)),
+            Act::Bundle { path, .. } => format!("rm -rf --one-file-system {}", q(path)),
             Act::Mkdir { path, .. } => {
                 format!("[ ! -d {0} ] || rmdir --ignore-fail-on-non-empty {0}", q(path))
             }
@@ -178,7 +180,6 @@ impl Act {
                 | Root {}
                 | Session {}
                 | Terminal { .. }
-                | Control {}
                 | Rlimit { .. }
                 | Scheduler { .. }
                 | IoPriority { .. }
@@ -206,7 +207,7 @@ impl Act {
     pub fn what(&self) -> String {
         let p = |p: &Path| p.display().to_string();
         match self {
-            Act::Bundle { path } | Act::Mkdir { path, .. } | Act::Cgroup { path, .. } => {
+            Act::Bundle { path, .. } | Act::Mkdir { path, .. } | Act::Cgroup { path, .. } => {
                 format!("make directory {}", p(path))
             }
             Act::Save { path, .. } => format!("save {}", p(path)),
@@ -214,11 +215,12 @@ impl Act {
                 format!("name {}", link.file_name().unwrap_or_default().to_string_lossy())
             }
             Act::Write { path, text } => format!("write '{}' to {}", text.trim_end(), p(path)),
+            Act::Pass { path, gid } => format!("let group {gid} pass through {}", p(path)),
             Act::Overlay { at, lower, .. } if lower.is_empty() => format!("mount overlay on {}", p(at)),
             Act::Overlay { at, lower, .. } => {
                 format!("mount overlay of {} {} on {}", lower.len(), plural(lower.len(), "layer"), p(at))
             }
-            Act::Source { .. } => "take a source of mounts".into(),
+            Act::Source { source, .. } => format!("take {source}"),
             Act::Mount { to, options, .. } if options.iter().any(|o| o == "remount") => {
                 format!("remount {}", p(to))
             }
@@ -259,7 +261,6 @@ impl Act {
             Act::JoinCgroup { path, .. } => format!("join cgroup {}", p(path)),
             Act::Session {} => "make a session".into(),
             Act::Terminal { .. } => "open a terminal".into(),
-            Act::Control {} => "take the terminal".into(),
             Act::Rlimit { kind, soft, hard } => format!("set {kind} to {soft}:{hard}"),
             Act::Scheduler { policy, .. } => format!("set the scheduler to {policy}"),
             Act::IoPriority { class, priority } => format!("set the I/O priority to {class} {priority}"),

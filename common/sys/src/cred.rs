@@ -225,6 +225,12 @@ pub fn may_execute(path: impl rustix::path::Arg) -> Result<()> {
     Ok(accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 
+/// Whether the caller may write to a directory or file (faccessat(2), AT_EACCESS).
+pub fn may_write(path: &std::path::Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
 /// The caller's effective group id.
 pub fn egid() -> u32 {
     nix::unistd::getegid().as_raw()

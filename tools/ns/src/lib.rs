@@ -3,6 +3,8 @@
 //! process; they stay in the document for `spawn`.
 #![forbid(unsafe_code)]
 
+mod user;
+
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use cli::Host;
@@ -31,6 +33,9 @@ pub struct Ns {
     /// private or host
     #[arg(long, value_enum, value_name = "private|host", help_heading = "Namespaces")]
     pub pid: Option<Mode>,
+    /// The user namespace.
+    #[command(flatten)]
+    pub user: user::User,
 }
 
 /// What `--network` takes.
@@ -70,7 +75,12 @@ impl cli::Stage for Ns {
                 _ => {}
             }
         }
-        for n in list.iter_mut().filter(|n| n.path.is_none() && PINNED.contains(&n.kind.as_str())) {
+        self.user.edit(doc, &mut list, host)?;
+        // What belongs to a user namespace is made with it, in the process.
+        let own_user = list.iter().any(|n| n.kind == "user");
+        for n in
+            list.iter_mut().filter(|n| !own_user && n.path.is_none() && PINNED.contains(&n.kind.as_str()))
+        {
             n.path = Some(host.roots.pin(&id, &n.kind).to_string_lossy().into_owned());
         }
         let uts = list.iter().any(|n| n.kind == "uts");

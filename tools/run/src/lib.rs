@@ -149,11 +149,8 @@ fn pipeline(words: &Words) -> Result<String> {
         Some(image) => format!("stave unpack {} | stave new{name} -", quote(image)),
         None => format!("stave new{}{name}", cli::words::<From>(&matches)),
     };
-    out += " | stave mount";
-    if words.mount.volatile && !matches.get_flag("volatile") {
-        out += " --volatile";
-    }
-    out += &flags(&matches);
+    let volatile = words.mount.volatile && !matches.get_flag("volatile");
+    out += &flags(&matches, if volatile { " --volatile" } else { "" });
     if words.interactive && !words.spawn.terminal() {
         // What follows the document on stdin is the workload's.
         out = format!("{{ {out}; cat <&3; }} 3<&0");
@@ -173,7 +170,11 @@ fn pipeline(words: &Words) -> Result<String> {
     Ok(out + "\n")
 }
 
-fn flags(matches: &ArgMatches) -> String {
+fn flags(matches: &ArgMatches, more: &str) -> String {
     let (mount, ns, limit) = (words::<Mount>(matches), words::<Ns>(matches), words::<Limit>(matches));
-    format!("{mount} | stave ns{ns} | stave limit{limit}")
+    let (mount, ns) = (format!(" | stave mount{more}{mount}"), format!(" | stave ns{ns}"));
+    // The root is mounted in the light of the ids of its user namespace: they come first.
+    let ids = ["userns", "uidmap", "gidmap"].iter().any(|f| matches.contains_id(f));
+    let (first, then) = if ids { (ns, mount) } else { (mount, ns) };
+    format!("{first}{then} | stave limit{limit}")
 }

@@ -1,6 +1,5 @@
 //! What every container has in its /dev, and the devices that its document asks for.
 
-use crate::Look;
 use anyhow::Result;
 use doc::{Device, Doc};
 use std::path::Path;
@@ -17,8 +16,7 @@ const DEFAULT: [(&str, u32, u32); 6] = [
 ];
 
 /// Those, as the document has them where it does, and its own of /dev itself.
-pub(super) fn of_dev(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
-    let root = &look.root;
+pub(super) fn of_dev(doc: &Doc, root: &Path) -> Result<Vec<Act>> {
     let asked = doc.devices()?;
     let mut acts = Vec::new();
     for (path, major, minor) in DEFAULT {
@@ -35,9 +33,9 @@ pub(super) fn of_dev(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
         ("/proc/kcore", "core"),
         ("pts/ptmx", "ptmx"),
     ];
-    for (target, name) in links.into_iter().filter(|(_, name)| look.kcore || *name != "core") {
+    for (target, name) in links {
         let link = Path::new("/dev").join(name);
-        acts.push(Act::Symlink { root: root.clone(), target: target.into(), link });
+        acts.push(Act::Symlink { root: root.to_owned(), target: target.into(), link });
     }
     Ok(acts)
 }

@@ -11,7 +11,6 @@ use sys::mount::Words;
 /// All of them. `late`: what must wait until nothing is made in them any more.
 pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Step>> {
     let list = doc.mounts()?;
-    let place = |m: &Mount| place(m, &look.root);
     let at = Within { doc, look, namespaces: doc.namespaces()? };
     let own_root = look.root != Path::new("/");
     let mut steps: Vec<Step> = Vec::new();
@@ -20,7 +19,7 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
     let on_dev = list.iter().find(|m| place(m) == Path::new("/dev"));
     let acts = |acts: Vec<Act>| acts.into_iter().map(Step::child);
     if own_root && on_dev.is_none() {
-        steps.extend(acts(dev::of_dev(doc, look)?));
+        steps.extend(acts(dev::of_dev(doc, &look.root)?));
     }
     let mut terminal = doc.terminal();
     for (n, m) in list.iter().enumerate() {
@@ -37,7 +36,7 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
         steps.extend(at.mount(n, &m, to.clone(), late)?);
         // A /dev of the host's is left as it is.
         if own_root && to == Path::new("/dev") && !is_bind(&m) {
-            steps.extend(acts(dev::of_dev(doc, look)?));
+            steps.extend(acts(dev::of_dev(doc, &look.root)?));
         }
         if terminal && to == Path::new("/dev/pts") {
             steps.push(Step::child(Act::Terminal { root: look.root.clone() }));
@@ -53,14 +52,9 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
     Ok(steps)
 }
 
-/// Where an entry belongs; a relative path is taken as from the root (config.md, Mounts). Some name
-/// the place as the host sees it, as runc lets them.
-fn place(m: &Mount, root: &Path) -> PathBuf {
-    let to: PathBuf = Path::new("/").join(&m.destination).components().collect();
-    match to.strip_prefix(root) {
-        Ok(inner) if root != Path::new("/") => Path::new("/").join(inner),
-        _ => to,
-    }
+/// Where an entry belongs; a relative path is taken as from the root (config.md, Mounts).
+fn place(m: &Mount) -> PathBuf {
+    Path::new("/").join(&m.destination).components().collect()
 }
 
 fn is_bind(m: &Mount) -> bool {

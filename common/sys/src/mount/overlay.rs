@@ -10,6 +10,11 @@ use std::path::{Path, PathBuf};
 /// directory that only points at a lower one, no file whose data stayed below.
 const WHOLE: &str = ",redirect_dir=off,metacopy=off";
 
+/// With user attributes neither is done, and the first word is refused.
+fn whole(userxattr: bool) -> &'static str {
+    if userxattr { "" } else { WHOLE }
+}
+
 /// An overlay as the kernel is asked for it.
 pub struct Overlay<'a> {
     /// Topmost first, as `lowerdir=` has them.
@@ -32,8 +37,7 @@ impl Overlay<'_> {
         let lower: Vec<String> = self.lower.iter().map(|p| esc(p)).collect();
         let mut data = format!("lowerdir={}", lower.join(":"));
         if let Some((upper, work)) = self.upper {
-            data += &format!(",upperdir={},workdir={}", esc(upper), esc(work));
-            data += self.whole();
+            data += &format!(",upperdir={},workdir={}{}", esc(upper), esc(work), whole(self.userxattr));
         }
         if self.volatile {
             data += ",volatile";
@@ -57,11 +61,6 @@ impl Overlay<'_> {
         Ok(rx::move_mount(&mnt, "", rustix::fs::CWD, at, empty_path)?)
     }
 
-    /// With notes in user attributes that is so by itself, and to say it is EINVAL.
-    fn whole(&self) -> &'static str {
-        if self.userxattr { "" } else { WHOLE }
-    }
-
     fn detached(&self) -> Result<OwnedFd> {
         let fs = rx::fsopen("overlay", rx::FsOpenFlags::FSOPEN_CLOEXEC)?;
         for dir in self.lower {
@@ -70,7 +69,7 @@ impl Overlay<'_> {
         if let Some((upper, work)) = self.upper {
             rx::fsconfig_set_string(&fs, "upperdir", upper)?;
             rx::fsconfig_set_string(&fs, "workdir", work)?;
-            for (key, value) in self.whole().split(',').filter_map(|w| w.split_once('=')) {
+            for (key, value) in whole(self.userxattr).split(',').filter_map(|w| w.split_once('=')) {
                 rx::fsconfig_set_string(&fs, key, value)?;
             }
         }
