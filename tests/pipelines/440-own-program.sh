@@ -15,11 +15,11 @@ bin=$(dirname "$(command -v stave)")
 cp "$bin/stave" "$bin/stave-exec" "$bin/stave-run" "$bin/stave-init" own/
 cp -a "$B" box
 attack grab box/bin/grab
-# Where these are the roots, a stave waits for somebody to write its document.
-mkdir -p box/trap/c/x box/trap/names
-mkfifo box/trap/c/x/config.json
-ln -s ../c/x box/trap/names/x
-printf '#!/proc/self/exe x\n' >box/bin/script && chmod +x box/bin/script
+# It has something to say, and nobody listens: so it stays.
+mkfifo full
+exec 7<>full
+dd if=/dev/zero of=full bs=65536 count=1 oflag=nonblock 2>/dev/null
+printf '#!/proc/self/exe --help\n' >box/bin/script && chmod +x box/bin/script
 before=$(sha256sum own/* && stat -c '%n %a %u' own/* && getfattr -d -m - own/* 2>/dev/null)
 same() { is "$1" "$(sha256sum own/* && stat -c '%n %a %u' own/* && getfattr -d -m - own/* 2>/dev/null)" "$before"; }
 
@@ -41,7 +41,7 @@ stranger() { [ -n "$(strangers)" ]; }
 turned() {
   what=$1
   shift
-  own/stave-exec -e STAVE_ROOT=/trap -e STAVE_RUN=/trap web "$@" >/dev/null 2>&1 &
+  own/stave-exec web "$@" >&7 2>/dev/null &
   victim=$!
   if ! soon stranger; then
     fail "$what: our program runs in the container"
@@ -61,13 +61,13 @@ turned() {
 }
 
 start
-turned 'as the program' /proc/self/exe x true
+turned 'as the program' /proc/self/exe --help
 turned 'as an interpreter' /bin/script
 stave rm -f web >/dev/null
 
 # The rights to trace and to mount do not help.
 start CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_CHECKPOINT_RESTORE CAP_LINUX_IMMUTABLE
-turned 'with all rights' /proc/self/exe x true
+turned 'with all rights' /proc/self/exe --help
 like 'also what is mapped was held' "$(cat grabbed)" '^open what was mapped: Read-only file system'
 stave rm -f web >/dev/null
 

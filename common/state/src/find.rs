@@ -86,7 +86,7 @@ pub fn list(roots: &Roots) -> Result<Vec<Entry>> {
 /// The document of a container as it rests on disk.
 pub fn read(roots: &Roots, id: &str) -> Result<Doc> {
     let path = roots.in_bundle(id, "config.json");
-    let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    let text = sys::io::read_file(&path).with_context(|| format!("read {}", path.display()))?;
     Doc::parse(&text).with_context(|| format!("read {}", path.display()))
 }
 

@@ -138,7 +138,7 @@ impl Record {
     /// As [`Record::read`], from a directory that is given.
     pub fn read_in(dir: &Path) -> Result<Option<Record>> {
         let path = dir.join("state.json");
-        match fs::read(&path) {
+        match sys::io::read_file(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e).context(format!("read {}", path.display())),
             Ok(text) => serde_json::from_slice(&text).map(Some).context(format!("read {}", path.display())),

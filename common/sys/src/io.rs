@@ -118,6 +118,25 @@ pub fn next_number() -> Result<i32> {
     Ok(fd as i32)
 }
 
+/// Reads a whole regular file; what else may be there (a FIFO that nobody writes to, a device without an
+/// end) is an error, and does not keep the caller.
+pub fn read_file(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    use std::io::{Error, ErrorKind, Read};
+    use std::os::unix::fs::OpenOptionsExt;
+    let file =
+        std::fs::File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_dir() {
+        return Err(Error::from_raw_os_error(libc::EISDIR));
+    }
+    if !meta.is_file() {
+        return Err(Error::new(ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default().min(1 << 20));
+    (&file).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// dup2(2) onto a standard stream (0, 1 or 2); the copy is inherited over exec.
 pub fn onto_stdio(fd: impl AsFd, number: i32) -> Result<()> {
     match number {

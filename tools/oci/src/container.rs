@@ -63,7 +63,7 @@ impl Container {
     /// The document as it was made.
     pub fn doc(&self) -> Result<Doc> {
         let path = self.file("config.json");
-        let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let text = sys::io::read_file(&path).with_context(|| format!("read {}", path.display()))?;
         Doc::parse(&text).with_context(|| format!("read {}", path.display()))
     }
 

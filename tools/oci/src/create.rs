@@ -46,7 +46,7 @@ impl<'a> Made<'a> {
         let bundle = making.bundle.clone().unwrap_or_else(|| ".".into());
         let bundle = bundle.canonicalize().with_context(|| format!("find bundle {}", bundle.display()))?;
         let path = bundle.join("config.json");
-        let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let text = sys::io::read_file(&path).with_context(|| format!("read {}", path.display()))?;
         let mut doc = Doc::parse(&text).with_context(|| format!("read {}", path.display()))?;
         // Nobody stays who could be told.
         doc.remove("/stave/seccompLog");
