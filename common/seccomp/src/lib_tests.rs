@@ -125,6 +125,10 @@ fn a_program_that_is_too_long() {
         .collect();
     let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": calls});
     assert!(compile(&profile, x86_64()).unwrap_err().to_string().contains("4096 instructions"));
+    let args = vec![json!({"index": 0, "op": "SCMP_CMP_EQ", "value": 1}); 20_000];
+    let many = json!({"names": ["ioctl"], "action": "SCMP_ACT_TRAP", "args": args});
+    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [many]});
+    assert!(compile(&profile, x86_64()).unwrap_err().to_string().contains("more than 16384 rules"));
     let some = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": calls[..600]});
     let program = filter(some).program;
     for v in [0, 1, 299, 599, 1 << 20] {

@@ -126,6 +126,9 @@ pub struct Policy {
     pub unknown: Vec<String>,
 }
 
+/// Far more than a program of 4096 instructions can hold.
+const RULES: usize = 1 << 14;
+
 fn wrong(key: impl Into<String>, why: impl Into<String>) -> Error {
     Error { key: key.into(), why: why.into() }
 }
@@ -249,8 +252,12 @@ impl Policy {
             return Ok(());
         }
         self.notifies |= verdict == NOTIFY && !lines.is_empty();
-        let twice = |c: &Cond| conds.iter().filter(|o| o.index == c.index).count() > 1;
-        if conds.iter().any(twice) {
+        let mut times = [0_usize; 6];
+        conds.iter().for_each(|c| times[usize::from(c.index)] += 1);
+        if self.rules.len() + conds.len() > RULES {
+            return Err(wrong("syscalls", format!("more than {RULES} rules")));
+        }
+        if times.iter().any(|n| *n > 1) {
             // An argument twice: any one of the conditions will do. It was always so in runc, and
             // profiles count on it.
             for c in &conds {

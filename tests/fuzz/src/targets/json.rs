@@ -84,6 +84,7 @@ pub(crate) fn document(bytes: &[u8]) {
         Ok(doc) => doc,
         Err(e) => return drop(line(&e)),
     };
+    filter(&doc);
     let again = doc::Doc::parse(doc.line().as_bytes()).expect("what was written can be read");
     assert!(doc == again && doc.line() == again.line(), "{} was read again as {}", doc.line(), again.line());
     assert_eq!(doc::Doc::parse(doc.pretty().as_bytes()).unwrap(), doc);
@@ -119,5 +120,15 @@ pub(crate) fn document(bytes: &[u8]) {
     );
     if let Err(e) = doc::Doc::parse(edited.line().as_bytes()) {
         panic!("after an edit it is no document any more: {e}");
+    }
+}
+
+/// A profile is refused, or becomes a program that comes to an end for every call.
+fn filter(doc: &doc::Doc) {
+    let Some(profile) = doc.get("/linux/seccomp") else { return };
+    let Ok(Some(filter)) = seccomp::compile(profile, seccomp::native()) else { return };
+    for number in [0, 1, 400, 0x4000_0000, u32::MAX] {
+        let data = seccomp::Data { number, arch: seccomp::native().audit, ..Default::default() };
+        assert!(seccomp::verdict(&filter.program, &data).is_some(), "a program that the kernel would refuse");
     }
 }
