@@ -27,6 +27,7 @@ pub use resources::{
 pub use sched::{Affinity, IoPriority, MemoryPolicy, Scheduler};
 pub use sysctl::Sysctl;
 pub use time::TimeOffset;
+pub use validate::NAMESPACES;
 pub use view::is_name;
 pub use view::{Capabilities, DeviceRule, Hook, Image, Layer, Mount, Namespace, Rlimit, User};
 

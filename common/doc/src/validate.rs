@@ -7,6 +7,8 @@ mod namespaces;
 mod process;
 mod seccomp;
 
+pub use namespaces::KINDS as NAMESPACES;
+
 use crate::{Doc, Error, shape};
 use serde_json::{Map, Value};
 

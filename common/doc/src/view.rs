@@ -340,6 +340,16 @@ impl Doc {
         Ok(self.read("/process/rlimits")?.unwrap_or_default())
     }
 
+    /// `process.consoleSize`: rows and columns.
+    pub fn console_size(&self) -> Result<Option<(u16, u16)>, Error> {
+        #[derive(Deserialize)]
+        struct Size {
+            height: u16,
+            width: u16,
+        }
+        Ok(self.read::<Size>("/process/consoleSize")?.map(|s| (s.height, s.width)))
+    }
+
     /// `process.terminal`.
     pub fn terminal(&self) -> bool {
         self.get("/process/terminal") == Some(&json!(true))

@@ -92,11 +92,11 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn make(&mut self, n: usize, act: &Act, listener: Option<&OwnedFd>) -> Result<Done, Fail> {
         match act {
-            Act::Terminal { root } => {
+            Act::Terminal { root, size } => {
                 let give = |master: BorrowedFd| {
                     sys::io::send(self.peer(), &message::bytes(&Message::Master), Some(master))
                 };
-                step::terminal(root, give).map(|()| Done::Made)
+                step::terminal(root, *size, give).map(|()| Done::Made)
             }
             Act::Clone { namespaces, cgroup } => self.again(namespaces, cgroup.as_deref()),
             Act::Seccomp { filter, flags, ask: Some(ask) } => self.filter(n, filter, flags, ask),

@@ -3,6 +3,7 @@
 use crate::{Look, plan, process, seccomp};
 use anyhow::Result;
 use doc::{Affinity, Doc};
+use std::path::Path;
 use step::{Act, Step};
 
 /// What to enter, and as whom.
@@ -71,9 +72,7 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     if doc.terminal() || what.as_container {
         acts.push(Act::Session {});
     }
-    if doc.terminal() {
-        acts.push(Act::Terminal { root: "/".into() });
-    }
+    acts.extend(process::terminal(doc, Path::new("/"))?);
     steps.extend(acts.into_iter().map(Step::child));
     steps.extend(process::given(doc)?);
     let mut acts = process::process(doc, look)?;

@@ -2,6 +2,7 @@
 //! over pid 1 afterwards. `parent.rs` and `child.rs` are the two sides of one clone3(2).
 #![forbid(unsafe_code)]
 
+mod attend;
 mod child;
 mod denials;
 mod enter;
@@ -19,10 +20,11 @@ mod show;
 mod spaces;
 pub mod user;
 
+pub use attend::{Attend, all_signals, attend, signals};
 pub use denials::{Denials, Tell};
 pub use enter::{Enter, enter};
 pub use look::{Look, overlay};
-pub use monitor::{Foreground, foreground, save, save_end, save_in, signals};
+pub use monitor::{Foreground, foreground, save, save_end, save_in};
 pub use parent::{Child, Start, Stdio, go, start};
 pub use plan::{create, hooks, init, poststart};
 pub use rights::warnings;

@@ -68,6 +68,12 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     Ok(acts)
 }
 
+/// The terminal that the document asks for, of the devpts below `root`, with its size.
+pub fn terminal(doc: &Doc, root: &Path) -> Result<Option<Act>> {
+    let size = doc.console_size()?;
+    Ok(doc.terminal().then(|| Act::Terminal { root: root.to_owned(), size }))
+}
+
 /// Where it is lowered this takes a right that nobody has in a user namespace.
 pub(crate) fn oom_score(doc: &Doc) -> Result<Option<Act>> {
     Ok(doc.read::<i64>("/process/oomScoreAdj")?.map(|score| Act::OomScore { score }))

@@ -4,7 +4,7 @@
 mod dev;
 mod mounts;
 
-use crate::Look;
+use crate::{Look, process};
 use anyhow::{Result, bail};
 use doc::Doc;
 use std::path::Path;
@@ -33,8 +33,8 @@ pub(crate) fn root_file_system(doc: &Doc, look: &Look) -> Result<RootFs> {
             bail!("mounts: the container has neither a root nor a mount namespace of its own");
         }
         if !own_root {
-            let terminal = doc.terminal().then(|| Step::child(Act::Terminal { root: "/".into() }));
-            return Ok(RootFs { make: terminal.into_iter().collect(), close: Vec::new() });
+            let terminal = process::terminal(doc, Path::new("/"))?;
+            return Ok(RootFs { make: terminal.into_iter().map(Step::child).collect(), close: Vec::new() });
         }
     }
     let root = &look.root;

@@ -372,9 +372,16 @@ fn remove_tree(path: &Path) -> Result<()> {
 }
 
 /// The pty of [`Act::Terminal`]: made in the child, its master handed to `give`.
-pub fn terminal(root: &Path, give: impl FnOnce(std::os::fd::BorrowedFd) -> sys::Result<()>) -> Result<()> {
+pub fn terminal(
+    root: &Path,
+    size: Option<(u16, u16)>,
+    give: impl FnOnce(std::os::fd::BorrowedFd) -> sys::Result<()>,
+) -> Result<()> {
     use std::os::fd::AsFd;
     let (master, slave) = tty::open_pair(root)?;
+    if let Some((rows, columns)) = size {
+        tty::set_size(&master, rows, columns)?;
+    }
     give(master.as_fd())?;
     for n in 0..3 {
         io::onto_stdio(&slave, n)?;

@@ -198,8 +198,12 @@ pub enum Act {
     /// setsid(2).
     Session {},
     /// A new pseudoterminal of the devpts below `root` as stdio and controlling terminal, and as
-    /// /dev/console; its master goes to the parent.
-    Terminal { root: PathBuf },
+    /// /dev/console; its master goes to the parent. `size`: rows and columns.
+    Terminal {
+        root: PathBuf,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<(u16, u16)>,
+    },
     /// setrlimit(2).
     Rlimit { kind: String, soft: u64, hard: u64 },
     /// How soon the kernel ends the process when memory runs out: proc(5), oom_score_adj.

@@ -87,20 +87,24 @@ pub fn set_affinity(cpus: &[u32]) -> Result<()> {
         .map(drop)
 }
 
+/// Modes of set_mempolicy(2), by number.
+pub const MEMORY_MODES: [&str; 7] = [
+    "MPOL_DEFAULT",
+    "MPOL_PREFERRED",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// Their flags, from bit 13 on.
+pub const MEMORY_FLAGS: [&str; 3] = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
+
 /// set_mempolicy(2) of the calling thread.
 pub fn set_memory_policy(mode: &str, flags: &[String], nodes: &[u32]) -> Result<()> {
-    const MODES: [&str; 7] = [
-        "MPOL_DEFAULT",
-        "MPOL_PREFERRED",
-        "MPOL_BIND",
-        "MPOL_INTERLEAVE",
-        "MPOL_LOCAL",
-        "MPOL_PREFERRED_MANY",
-        "MPOL_WEIGHTED_INTERLEAVE",
-    ];
-    const MODE_FLAGS: [&str; 3] = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
-    let bit = |f: &String| number(&MODE_FLAGS, f).map(|n| 1_u32 << (13 + n));
-    let mode = number(&MODES, mode)? | flags.iter().map(bit).sum::<Result<u32>>()?;
+    let bit = |f: &String| number(&MEMORY_FLAGS, f).map(|n| 1_u32 << (13 + n));
+    let mode = number(&MEMORY_MODES, mode)? | flags.iter().map(bit).sum::<Result<u32>>()?;
     let mask = bits(nodes);
     // The kernel takes one off the number of bits (set_mempolicy(2), BUGS).
     let (pointer, len) =

@@ -99,3 +99,9 @@ pub fn copy_size(from: impl AsFd, to: impl AsFd) {
         let _ = rx::tcsetwinsize(to, size);
     }
 }
+
+/// Sets the window size of a terminal (TIOCSWINSZ).
+pub fn set_size(tty: impl AsFd, rows: u16, columns: u16) -> Result<()> {
+    let size = rx::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    Ok(rx::tcsetwinsize(tty, size)?)
+}

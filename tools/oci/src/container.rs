@@ -1,16 +1,18 @@
 //! A container's directory below the root: what is known of it, each fact a file.
 //!
-//! `state.json` is the record of its process, `config.json` the document as it was made, `start` the
-//! socket on which a created process waits (`.start` while it is being made).
+//! `state.json` is the record of its process, `config.json` the document as it was made (and as it was
+//! changed since), `start` the socket on which a created process waits (`.start` while it is being
+//! made).
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use cli::Host;
 use doc::Doc;
 use launch::Look;
-use state::{Record, Status};
+use state::{Gone, Record};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use step::Step;
+use step::{Act, Fault, Step};
 
 /// A container by its id.
 pub struct Container {
@@ -20,17 +22,21 @@ pub struct Container {
     pub dir: PathBuf,
 }
 
+/// The error that engines look for.
+pub fn not_there() -> anyhow::Error {
+    anyhow!("container does not exist")
+}
+
 impl Container {
     /// The container of an id, there or not. An id is one safe path component.
-    pub fn new(root: Option<&Path>, id: &str) -> Result<Container> {
+    pub fn new(root: &Path, id: &str) -> Result<Container> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
-        if id.is_empty() || id == "." || id == ".." || id.len() > 1024 || !id.chars().all(plain) {
-            bail!("invalid container id format: '{id}'");
+        if id.is_empty() {
+            bail!("container id cannot be empty");
         }
-        let root = match root {
-            Some(root) => std::path::absolute(root).context("find --root")?,
-            None => own_root()?,
-        };
+        if id == "." || id == ".." || id.len() > 1024 || !id.chars().all(plain) {
+            bail!("invalid container ID format: {id}");
+        }
         Ok(Container { id: id.to_owned(), dir: root.join(id) })
     }
 
@@ -44,76 +50,123 @@ impl Container {
         self.dir.is_dir()
     }
 
-    /// Held until the file is dropped; the container is there.
+    /// Held until the file is dropped. Blocks. Post-condition: the container is there.
     pub fn lock(&self) -> Result<File> {
-        if !self.exists() {
-            bail!("container does not exist");
-        }
-        state::lock_dir(&self.dir).context("container does not exist")
+        state::lock_dir(&self.dir).map_err(|e| {
+            let missing = e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::NotFound);
+            if missing || e.is::<Gone>() { not_there() } else { e }
+        })
     }
 
     /// The record of its process; `None` while it is being made.
     pub fn record(&self) -> Result<Option<Record>> {
-        if !self.exists() {
-            bail!("container does not exist");
+        match Record::read_in(&self.dir)? {
+            None if !self.exists() => Err(not_there()),
+            other => Ok(other),
         }
-        Record::read_in(&self.dir)
+    }
+
+    /// The document's bytes; `None` while it is being made.
+    pub fn text(&self) -> Result<Option<Vec<u8>>> {
+        let path = self.file("config.json");
+        match sys::io::read_file(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound && self.exists() => Ok(None),
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(not_there()),
+            other => other.map(Some).with_context(|| format!("read {}", path.display())),
+        }
     }
 
     /// The document as it was made.
     pub fn doc(&self) -> Result<Doc> {
-        let path = self.file("config.json");
-        let text = sys::io::read_file(&path).with_context(|| format!("read {}", path.display()))?;
-        Doc::parse(&text).with_context(|| format!("read {}", path.display()))
+        let text = self.text()?.ok_or_else(not_there)?;
+        Doc::parse(&text).with_context(|| format!("read {}", self.file("config.json").display()))
     }
 
-    /// The specification's word for what it is doing.
-    pub fn status(&self, record: Option<&Record>) -> &'static str {
-        match record {
-            None => "creating",
-            Some(r) if r.running().is_none() => "stopped",
-            Some(_) if self.file("start").exists() => "created",
-            Some(_) if self.file(".start").exists() => "creating",
-            Some(r) => match r.status() {
-                Status::Stopped(_) => "stopped",
-                _ => "running",
-            },
-        }
+    /// Writes the document.
+    pub fn save(&self, doc: &Doc) -> Result<()> {
+        let act =
+            Act::Save { path: self.file("config.json"), text: doc.line() + "\n", former: None, sync: false };
+        act.make().map_err(|e| Fault::new(&act, e))?;
+        Ok(())
     }
 
-    /// The path of its cgroup in every hierarchy.
-    pub fn cgroup(&self, doc: &Doc) -> Result<String> {
-        let path = match doc.get("/linux/cgroupsPath").and_then(|p| p.as_str()) {
-            Some(path) if !path.is_empty() => format!("/{}", path.trim_start_matches('/')),
-            _ => format!("/{}", self.id),
-        };
-        if path.split('/').any(|c| c == "..") {
-            bail!("linux.cgroupsPath: {path} leads out of the hierarchy");
+    /// The path of its cgroup in every hierarchy; `None`: it has none.
+    pub fn cgroup(&self, doc: &Doc) -> Result<Option<String>> {
+        if doc.stave_flag("noCgroup") {
+            return Ok(None);
         }
-        Ok(path)
+        let path = doc.get("/linux/cgroupsPath").and_then(|p| p.as_str()).unwrap_or_default();
+        cgroup_of(&self.id, path).map(Some)
     }
 
     /// What its cgroups are made by, and undone.
     pub fn cgroup_steps(&self, doc: &Doc, host: &Host) -> Result<Vec<Step>> {
+        let Some(path) = self.cgroup(doc)? else { return Ok(Vec::new()) };
         // The devices that every container has may be used, whatever the rules say (as runc).
         let mut doc = doc.clone();
         let mut rules: Vec<serde_json::Value> = doc.read("/linux/resources/devices")?.unwrap_or_default();
         rules.extend(doc::default_device_rules());
         doc.set("/linux/resources/devices", rules)?;
-        stave_limit::steps(&doc, host, &self.cgroup(&doc)?)
+        stave_limit::steps(&doc, host, &path)
+    }
+
+    /// Its cgroup directories that are there.
+    pub fn cgroups(&self, doc: &Doc, host: &Host) -> Result<Vec<state::CgroupDir>> {
+        let Some(path) = self.cgroup(doc)? else { return Ok(Vec::new()) };
+        let mut dirs = host.cgroup_dirs(&path);
+        dirs.retain(|d| d.path.is_dir());
+        Ok(dirs)
     }
 
     /// What the plan of its process depends on.
     pub fn look(&self, doc: &Doc, host: &Host, bundle: &Path) -> Result<Look> {
-        Ok(Look::of(doc, host, &self.id, bundle, &self.cgroup(doc)?))
+        let path = self.cgroup(doc)?;
+        let mut look = Look::of(doc, host, &self.id, bundle, path.as_deref().unwrap_or("/"));
+        if path.is_none() {
+            look.cgroups.clear();
+        }
+        Ok(look)
     }
 }
 
-/// The machine as an engine expects it to be used: a cgroup in every hierarchy.
+/// The path in every hierarchy of what a document calls `linux.cgroupsPath`; empty: the id's.
+pub fn cgroup_of(id: &str, path: &str) -> Result<String> {
+    if path.split('/').any(|c| c == "..") {
+        bail!("linux.cgroupsPath: {path} leads out of the hierarchy");
+    }
+    let path: Vec<&str> = path.split('/').filter(|c| !c.is_empty() && *c != ".").collect();
+    Ok(if path.is_empty() { format!("/{id}") } else { format!("/{}", path.join("/")) })
+}
+
+/// The machine as an engine expects it to be used: a cgroup in every hierarchy, and the umask of the
+/// document or 022, never the caller's.
 pub fn host() -> Result<Host> {
     let mut host = Host::gather()?;
     host.every_hierarchy = true;
+    host.umask = 0o022;
     Ok(host)
+}
+
+/// The directory of all containers, absolute: as given, or the one for this user.
+pub fn root(given: Option<&str>) -> Result<PathBuf> {
+    let root = match given {
+        Some(root) => std::path::absolute(if root.is_empty() { "." } else { root }).context("find --root")?,
+        None => own_root()?,
+    };
+    // Without `..`, but with links as they are.
+    let mut clean = PathBuf::new();
+    for part in root.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                clean.pop();
+            }
+            part => clean.push(part),
+        }
+    }
+    if clean == Path::new("/") {
+        bail!("--root should not be set to /");
+    }
+    Ok(clean)
 }
 
 fn own_root() -> Result<PathBuf> {
@@ -122,4 +175,25 @@ fn own_root() -> Result<PathBuf> {
     }
     let dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty());
     Ok(PathBuf::from(dir.context("neither --root nor XDG_RUNTIME_DIR is given")?).join("stave-oci"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_paths() {
+        let at = |id: &str| Container::new(Path::new("/r"), id).map(|c| c.dir);
+        assert_eq!(at("a.b+c-d_1").unwrap(), Path::new("/r/a.b+c-d_1"));
+        for id in ["", ".", "..", "a/b", "a b", "ä"] {
+            assert!(at(id).is_err(), "{id}");
+        }
+        assert_eq!(root(Some("/a/../b/c")).unwrap(), Path::new("/b/c"));
+        assert!(root(Some("/a/../..")).is_err());
+        for (path, cgroup) in [("", "/x"), ("a/b", "/a/b"), ("//a/./b/", "/a/b"), ("s:p:n", "/s:p:n")] {
+            assert_eq!(cgroup_of("x", path).unwrap(), cgroup);
+        }
+        assert!(cgroup_of("x", "/a/../../b").is_err());
+    }
 }

@@ -1,132 +1,182 @@
 //! A front door with runc's command line: what engines call to make, start and end containers of
 //! bundles that they have made (runtime.md of the OCI runtime specification, and runc(8)).
+//!
+//! `args` and `words` are the command line, `log` is what goes wrong; a file each for the verbs, and
+//! `container`, `making` and `started` for what several of them have in common.
 #![forbid(unsafe_code)]
 
+mod args;
+mod below;
+mod checkpoint;
 mod container;
 mod create;
 mod delete;
+mod events;
+mod exec;
+mod features;
+mod freezer;
 mod kill;
-mod launch_run;
+mod list;
+mod log;
+mod making;
+mod pause;
+mod ps;
+mod run;
+mod spec;
 mod start;
+mod started;
 mod state;
+#[cfg(test)]
+mod table;
+mod update;
+mod words;
 
-use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+pub use args::verb;
+pub use words::Words;
+
+use anyhow::{Result, bail};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
 use container::Container;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::Path;
+use words::{Global, Verb};
 
-/// Run OCI bundles, by runc's command line
-#[derive(Parser, Debug)]
-#[command(name = "stave-oci", version)]
-pub struct Words {
-    #[command(flatten)]
-    global: Global,
-    #[command(subcommand)]
-    verb: Verb,
+/// What the flags before the verb say of cgroups.
+pub struct Engine {
+    /// Containers get cgroups.
+    pub cgroups: bool,
+    /// One without limits may do without where the caller may make none.
+    pub may_lack_cgroups: bool,
 }
 
-/// Flags before the command.
-#[derive(Args, Clone, Debug)]
-pub struct Global {
-    /// Where the state of containers is kept
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-    /// Write errors to this file too
-    #[arg(long, value_name = "FILE")]
-    log: Option<PathBuf>,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    log_format: String,
-    /// Say more
-    #[arg(long)]
-    debug: bool,
-    /// Let systemd make the cgroups
-    #[arg(long)]
-    systemd_cgroup: bool,
-}
+/// The verbs that clone into a container.
+pub const CLONING: [&str; 4] = ["create", "run", "exec", "restore"];
 
-#[derive(Subcommand, Debug)]
-enum Verb {
-    /// Make a container; its process waits for its start
-    Create {
-        #[command(flatten)]
-        making: Making,
-        /// The container
-        id: String,
-    },
-    /// Start the process of a container that was created
-    Start {
-        /// The container
-        id: String,
-    },
-    /// Make a container and start it
-    Run {
-        #[command(flatten)]
-        making: Making,
-        /// Do not wait for its end
-        #[arg(short = 'd', long)]
-        detach: bool,
-        /// Keep the container after its end
-        #[arg(long)]
-        keep: bool,
-        /// The container
-        id: String,
-    },
-    /// Print the state of a container
-    State {
-        /// The container
-        id: String,
-    },
-    /// Send a signal to a container's process
-    Kill {
-        /// To all its processes
-        #[arg(short = 'a', long)]
-        all: bool,
-        /// The container
-        id: String,
-        /// Name or number
-        #[arg(default_value = "TERM")]
-        signal: String,
-    },
-    /// Take away what a container holds
-    Delete {
-        /// Also one that runs; and none is fine
-        #[arg(short = 'f', long)]
-        force: bool,
-        /// The container
-        id: String,
-    },
-}
-
-/// How a container is made.
-#[derive(Args, Clone, Debug)]
-pub struct Making {
-    /// The bundle's directory
-    #[arg(short = 'b', long, value_name = "DIR")]
-    bundle: Option<PathBuf>,
-    /// Where to write the process's pid
-    #[arg(long, value_name = "FILE")]
-    pid_file: Option<PathBuf>,
-    /// A unix socket that gets the terminal's master
-    #[arg(long, value_name = "SOCKET")]
-    console_socket: Option<PathBuf>,
-    /// A unix socket that gets the process's pidfd
-    #[arg(long, value_name = "SOCKET")]
-    pidfd_socket: Option<PathBuf>,
-    /// This many more descriptors, from 3 on, are handed on
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    preserve_fds: u32,
-}
-
-/// The main of `stave oci`.
-pub fn run(words: &Words) -> Result<u8> {
-    let at = |id: &str| Container::new(words.global.root.as_deref(), id);
-    match &words.verb {
-        Verb::Create { making, id } => create::create(&at(id)?, making),
-        Verb::Start { id } => start::start(&at(id)?),
-        Verb::Run { making, detach, keep, id } => launch_run::run(&at(id)?, making, *detach, *keep),
-        Verb::State { id } => state::state(&at(id)?),
-        Verb::Kill { all, id, signal } => kill::kill(&at(id)?, signal, *all),
-        Verb::Delete { force, id } => delete::delete(&at(id)?, *force),
+/// The main of `stave oci`: the exit status.
+pub fn main(name: &'static str, given: &[OsString]) -> u8 {
+    let words = match parse(name, given) {
+        Ok(words) => words,
+        Err(status) => return status,
+    };
+    let (verb, id) = words.verb.name();
+    let result = log::open(&words.global).and_then(|()| run(&words));
+    match result {
+        Ok(status) => status,
+        Err(e) => {
+            let text = cli::line(&e);
+            let space = if id.is_empty() { "" } else { " " };
+            if !text.is_empty() {
+                log::say(log::Level::Error, &format!("{verb}{space}{id}: {text}"));
+            }
+            status(&e)
+        }
     }
+}
+
+/// 1, whatever step has failed; but for an exec, and where a signal has ended it.
+fn status(e: &anyhow::Error) -> u8 {
+    if e.is::<step::Fault>() { 1 } else { cli::status(e, 1) }
+}
+
+/// The words, or the status of an end that has been told of.
+fn parse(name: &'static str, given: &[OsString]) -> Result<Words, u8> {
+    let command = Words::command().name(name);
+    let formed = args::formed(&command, given).map_err(|text| {
+        log::say(log::Level::Error, &text);
+        1
+    })?;
+    let all = std::iter::once(OsString::from(name)).chain(formed);
+    let found = command.try_get_matches_from(all).and_then(|m| Words::from_arg_matches(&m));
+    found.map_err(|e| told(name, given, &e))
+}
+
+/// Help goes to stdout. A wrong word is said in one line, to the log as well if its flags can be read,
+/// and the usage is shown.
+fn told(name: &str, given: &[OsString], e: &clap::Error) -> u8 {
+    let text = e.render().to_string();
+    if matches!(
+        e.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return cli::print(&text).map_or(1, |()| 0);
+    }
+    let _ = log::open(&flags_alone(given));
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let first: Vec<&str> = first.strip_prefix("error: ").unwrap_or(first).split_whitespace().collect();
+    log::say(log::Level::Error, &format!("{} (see {name} --help)", first.join(" ")));
+    // As runc: a verb that there is not is another status.
+    if e.kind() == ErrorKind::InvalidSubcommand { 3 } else { 1 }
+}
+
+/// Where the log is, of words that make no sense as a whole.
+fn flags_alone(given: &[OsString]) -> Global {
+    let mut global = Global::default();
+    let mut words = given.iter().map(|w| w.to_string_lossy());
+    while let Some(word) = words.next() {
+        for (flag, to) in [("--log", true), ("--log-format", false)] {
+            let joined = word.strip_prefix(flag).and_then(|w| w.strip_prefix('=')).map(String::from);
+            let value = joined.or_else(|| (word == flag).then(|| words.next().map(|w| w.into_owned()))?);
+            match value {
+                Some(value) if to => global.log = Some(value),
+                Some(value) => global.log_format = value,
+                None => {}
+            }
+        }
+    }
+    global
+}
+
+fn run(words: &Words) -> Result<u8> {
+    let root = container::root(words.global.root.as_deref())?;
+    let at = |id: &str| Container::new(&root, id);
+    let engine = engine(&words.global)?;
+    match &words.verb {
+        Verb::Checkpoint(_) => checkpoint::refuse("checkpoint"),
+        Verb::Create(w) => create::create(&at(&w.id)?, w, &engine?),
+        Verb::Delete(w) => delete::delete(&at(&w.id)?, w),
+        Verb::Events(w) => events::events(&at(&w.id)?, w),
+        Verb::Exec(w) => exec::exec(&root, w),
+        Verb::Features(_) => features::features(),
+        Verb::Kill(w) => kill::kill(&at(&w.id)?, w),
+        Verb::List(w) => list::list(w, &root, words.global.root.is_none()),
+        Verb::Pause(w) => pause::pause(&at(&w.id)?),
+        Verb::Ps(w) => ps::ps(&at(&w.id)?, w),
+        Verb::Restore(_) => checkpoint::refuse("restore"),
+        Verb::Resume(w) => pause::resume(&at(&w.id)?),
+        Verb::Run(w) => run::run(&at(&w.id)?, w, &engine?),
+        Verb::Spec(w) => spec::spec(w),
+        Verb::Start(w) => start::start(&at(&w.id)?),
+        Verb::State(w) => state::state(&at(&w.id)?),
+        Verb::Update(w) => update::update(&at(&w.id)?, w),
+    }
+}
+
+/// An error for a value that makes no sense; within it, one for those verbs alone that make cgroups.
+fn engine(global: &Global) -> Result<Result<Engine>> {
+    let manager = match global.cgroup_manager.as_deref().unwrap_or_default() {
+        "" if global.systemd_cgroup => "systemd",
+        "" => "cgroupfs",
+        known @ ("cgroupfs" | "systemd" | "disabled") => known,
+        other => bail!("unknown cgroup manager {other}"),
+    };
+    let may_lack_cgroups = match global.rootless.as_deref().unwrap_or("auto") {
+        "true" => true,
+        "false" => false,
+        "auto" | "" => sys::cred::euid() != 0,
+        other => bail!("invalid --rootless value: {other}"),
+    };
+    if manager == "systemd" {
+        let refused = "--systemd-cgroup: the systemd cgroup manager is not supported; use cgroupfs";
+        return Ok(Err(anyhow::anyhow!(refused)));
+    }
+    Ok(Ok(Engine { cgroups: manager != "disabled", may_lack_cgroups }))
+}
+
+/// The name that this program was called by: runc's, where a client looks for it, else its own.
+pub fn called(word: Option<&OsString>) -> &'static str {
+    let name = word.map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|n| n == "runc") { "runc" } else { "stave-oci" }
 }

@@ -1,15 +1,26 @@
 //! start: a created process goes on to its exec.
 
 use crate::container::{Container, host};
+use crate::{delete, state};
 use anyhow::{Context, Result, bail};
+use clap::Args;
+use doc::Doc;
+use launch::Look;
 use std::path::Path;
-use step::Fault;
+
+/// The words of `start`.
+#[derive(Args, Debug)]
+pub struct Start {
+    /// The container
+    pub id: String,
+}
 
 /// The verb.
 pub fn start(container: &Container) -> Result<u8> {
     let lock = container.lock()?;
     let record = container.record()?;
-    let status = container.status(record.as_ref());
+    let doc = container.doc()?;
+    let status = state::status(container, record.as_ref(), container.cgroup(&doc)?.as_deref());
     let Some(record) = record.filter(|_| status == "created") else {
         match status {
             "running" => bail!("cannot start an already running container"),
@@ -24,20 +35,26 @@ pub fn start(container: &Container) -> Result<u8> {
     // sees the end of the connection and waits for the next, which nobody can make: it is deleted.
     std::fs::remove_file(&socket).context("start the process")?;
     launch::go(connection, record.pid, &mut signals)?;
+    if doc.hooks("poststart")?.is_empty() {
+        return Ok(0);
+    }
+    let bundle = Path::new(&record.bundle);
+    let look = container.look(&doc, &host()?, bundle)?;
+    let begun = poststart(container, &doc, &look, record.pid);
     drop(lock);
-    after(container, Path::new(&record.bundle), record.pid)?;
+    begun?;
     Ok(0)
 }
 
-/// What is due once the workload runs: the poststart hooks.
-pub fn after(container: &Container, bundle: &Path, pid: i32) -> Result<()> {
-    let doc = container.doc()?;
-    if doc.hooks("poststart")?.is_empty() {
-        return Ok(());
+/// The poststart hooks. One that fails is the end of the container (runtime.md, Lifecycle).
+pub fn poststart(container: &Container, doc: &Doc, look: &Look, pid: i32) -> Result<()> {
+    let failed = launch::poststart(doc, look, pid);
+    if failed.is_err() {
+        if let Ok(pidfd) = sys::process::pidfd(pid) {
+            let _ = sys::process::signal(&pidfd, sys::process::KILL);
+            let _ = sys::process::ended(&pidfd, 10_000);
+        }
+        delete::remove(container, Some(doc), &look.bundle)?;
     }
-    let look = container.look(&doc, &host()?, bundle)?;
-    for act in launch::hooks(&doc, &look, "poststart", "running")? {
-        act.make_for(pid).map_err(|e| Fault::new(&act, e))?;
-    }
-    Ok(())
+    failed
 }

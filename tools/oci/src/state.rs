@@ -1,23 +1,126 @@
-//! state: the container's state as JSON (runtime.md, State), with what runc adds to it.
+//! state: the container's state as JSON (runtime.md, State), with what runc adds to it. Nobody is
+//! waited for: the files are read as they are.
 
-use crate::container::Container;
-use anyhow::Result;
-use serde_json::json;
+use crate::container::{Container, cgroup_of, host};
+use crate::freezer;
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use state::Record;
 use std::path::Path;
+
+/// The words of `state`.
+#[derive(Args, Debug)]
+pub struct State {
+    /// The container
+    pub id: String,
+}
+
+/// A container's state, in runc's order.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    oci_version: String,
+    /// Its id.
+    pub id: String,
+    /// Of its process, 0 where there is none.
+    pub pid: i32,
+    /// The specification's word, or `paused`.
+    pub status: &'static str,
+    /// Its bundle.
+    pub bundle: String,
+    rootfs: String,
+    /// RFC 3339.
+    pub created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<Value>,
+    /// Whose the container's directory is, for `list`.
+    pub owner: String,
+}
+
+/// What of a document a state needs: the rest, which is long, is skipped as it is read.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Part {
+    oci_version: Option<String>,
+    annotations: Option<Value>,
+    root: Option<Root>,
+    linux: Option<Linux>,
+    stave: Option<Stave>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Root {
+    path: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Linux {
+    cgroups_path: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Stave {
+    no_cgroup: bool,
+}
 
 /// The verb.
 pub fn state(container: &Container) -> Result<u8> {
-    let record = container.record()?;
-    let status = container.status(record.as_ref());
-    let doc = container.doc()?;
-    let bundle = record.as_ref().map_or("", |r| r.bundle.as_str());
-    let mut state = doc.state(&container.id, status, bundle);
-    if let Some(record) = &record {
-        state["pid"] = if status == "stopped" { 0.into() } else { record.pid.into() };
-        state["rootfs"] = json!(Path::new(bundle).join(doc.root_path().unwrap_or_default()));
-        state["created"] = json!(record.stave.at);
-    }
-    state["owner"] = json!("");
-    cli::print(&(serde_json::to_string_pretty(&state)? + "\n"))?;
+    cli::print(&(serde_json::to_string_pretty(&facts(container)?)? + "\n"))?;
     Ok(0)
+}
+
+/// As things stand.
+pub fn facts(container: &Container) -> Result<Facts> {
+    let record = container.record()?;
+    let text = container.text()?;
+    let part: Part = match &text {
+        Some(text) => serde_json::from_slice(text)
+            .with_context(|| format!("read {}", container.file("config.json").display()))?,
+        None => Part::default(),
+    };
+    let cgroup = match part.stave {
+        Some(Stave { no_cgroup: true }) => None,
+        _ => {
+            let path = part.linux.and_then(|l| l.cgroups_path).unwrap_or_default();
+            Some(cgroup_of(&container.id, &path)?)
+        }
+    };
+    let status = status(container, record.as_ref(), cgroup.as_deref());
+    let (pid, bundle, created) = match record {
+        Some(r) => (r.pid, r.bundle, r.stave.at),
+        None => (0, String::new(), String::new()),
+    };
+    let root = part.root.unwrap_or_default().path;
+    Ok(Facts {
+        oci_version: part.oci_version.unwrap_or_else(|| doc::OCI_VERSION.into()),
+        id: container.id.clone(),
+        pid: if status == "stopped" { 0 } else { pid },
+        status,
+        rootfs: Path::new(&bundle).join(root).to_string_lossy().into_owned(),
+        bundle,
+        created,
+        annotations: part.annotations.filter(|a| a.as_object().is_some_and(|a| !a.is_empty())),
+        owner: String::new(),
+    })
+}
+
+/// What a container is doing; `cgroup`: its path, where it has one.
+pub fn status(container: &Container, record: Option<&Record>, cgroup: Option<&str>) -> &'static str {
+    match record {
+        None => "creating",
+        Some(r) if r.running().is_none() => "stopped",
+        Some(_) if cgroup.is_some_and(is_frozen) => "paused",
+        Some(_) if container.file("start").exists() => "created",
+        Some(_) if container.file(".start").exists() => "creating",
+        Some(_) => "running",
+    }
+}
+
+fn is_frozen(cgroup: &str) -> bool {
+    host().is_ok_and(|host| freezer::is_frozen(&host, cgroup))
 }

@@ -4,7 +4,8 @@ use super::{Result, absolute, one_of, word};
 use crate::{Doc, shape};
 use serde_json::Value;
 
-const KINDS: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
+/// Every kind of namespace, as documents spell them.
+pub const KINDS: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
 
 pub(super) fn check(doc: &Doc) -> Result {
     let mut seen = Vec::new();

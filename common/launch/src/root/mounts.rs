@@ -1,7 +1,7 @@
 //! The entries of `mounts`, in their order, with /dev and the terminal among them.
 
 use super::dev;
-use crate::Look;
+use crate::{Look, process};
 use anyhow::{Result, bail};
 use doc::{Doc, IdMapping, Mount, Namespace};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
             steps.extend(acts(dev::of_dev(doc, &look.root)?));
         }
         if terminal && to == Path::new("/dev/pts") {
-            steps.push(Step::child(Act::Terminal { root: look.root.clone() }));
+            steps.extend(process::terminal(doc, &look.root)?.map(Step::child));
             terminal = false;
         }
     }
@@ -47,7 +47,7 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
         steps.extend(acts(dev::others(doc, &look.root)?));
     }
     if terminal {
-        steps.push(Step::child(Act::Terminal { root: look.root.clone() }));
+        steps.extend(process::terminal(doc, &look.root)?.map(Step::child));
     }
     Ok(steps)
 }

@@ -1,0 +1,52 @@
+//! run: create and start in one, and wait for the end unless detached.
+
+use crate::Engine;
+use crate::container::Container;
+use crate::making::{Made, Making};
+use crate::{delete, start, started};
+use anyhow::{Context, Result};
+use clap::Args;
+use launch::Attend;
+
+/// The words of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    making: Making,
+    /// Do not wait for its end
+    #[arg(short = 'd', long)]
+    detach: bool,
+    /// Keep the container after its end
+    #[arg(long)]
+    keep: bool,
+    /// The container
+    pub id: String,
+}
+
+/// The verb.
+pub fn run(container: &Container, words: &Run, engine: &Engine) -> Result<u8> {
+    let made = Made::begin(container, &words.making, engine, words.detach)?;
+    let reap = !words.detach && !words.making.no_subreaper;
+    if reap {
+        sys::process::subreaper().context("adopt the container's orphans")?;
+    }
+    let mut signals = if words.detach { launch::signals()? } else { launch::all_signals(reap)? };
+    let mut steps = made.plan(launch::init)?;
+    started::look_up_first(&mut steps);
+    let mut child = made.finish(&steps, &mut signals, launch::start)?;
+    start::poststart(container, &made.doc, &made.look, child.pid)
+        .map_err(|e| started::in_words(e, &made.doc))?;
+    let (doc, look) = made.unlock();
+    if words.detach {
+        return Ok(0);
+    }
+    let exit = launch::attend(&mut child, &mut signals, Attend { terminal: doc.terminal(), reap });
+    if !words.keep || exit.is_err() {
+        let _lock = container.lock().ok();
+        delete::end(container)?;
+        if container.exists() {
+            delete::remove(container, Some(&doc), &look.bundle)?;
+        }
+    }
+    Ok(exit?.status() as u8)
+}
