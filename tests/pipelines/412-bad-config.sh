@@ -146,6 +146,7 @@ linux.memoryPolicy.mode|spec|.linux.memoryPolicy = {mode: "MPOL_NEAR"}
 linux.memoryPolicy.nodes|spec|.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "none"}
 linux.intelRdt|runc|.linux.intelRdt = {closID: "a/b"}
 linux.intelRdt.memBwSchema|spec|.linux.intelRdt = {memBwSchema: "L3:0=1"}
+intelRdt|spec|.linux.intelRdt = {schemata: ["L3:0=f"]}
 linux.netDevices|spec|.linux.netDevices = {"a/b": {}}
 hooks.prestart.0.path|runc|.hooks = {prestart: [{args: ["x"]}]}
 hooks.createRuntime.0.path|runc|.hooks = {createRuntime: [{path: "true"}]}

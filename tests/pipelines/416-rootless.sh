@@ -78,6 +78,24 @@ refuses '--host' 125 "^stave-run: --host: an ordinary user cannot have the machi
 is 'nothing is left' "$(ls root/c root/names)" 'root/c:
 
 root/names:'
+# The OCI runtime, with the bundle that runc makes for an ordinary user.
+if command -v runc >/dev/null && command -v stave-oci >/dev/null; then
+  as mkdir -p bundle/rootfs && as tar -C bundle/rootfs -xf busybox.tar
+  (cd bundle && as runc spec --rootless)
+  as sh -c 'jq ".process.terminal = false | .process.args = [\"sh\", \"-c\", \"id -u; tr -s \\\" \\\" </proc/self/uid_map; hostname; exit 4\"] |
+    del(.process.capabilities.ambient) | .linux.uidMappings[0].hostID = 65534 | .linux.gidMappings[0].hostID = 65534" bundle/config.json >new && mv new bundle/config.json'
+  try as runc --root "$T/own/runc" run --bundle bundle "runc-$$"
+  theirs="$status $out"
+  try as stave-oci --root "$T/own/oci" run --bundle bundle "ours-$$"
+  is 'stave-oci as runc' "$status $out$err" "$theirs"
+  as stave-oci --root "$T/own/oci" create --bundle bundle "ours-$$" </dev/null >/dev/null 2>&1
+  is 'create and state' "$(as stave-oci --root "$T/own/oci" state "ours-$$" | jq -r .status)" created
+  ok 'delete --force' as stave-oci --root "$T/own/oci" delete --force "ours-$$"
+  is 'it leaves nothing' "$(ls oci)" ''
+else
+  skip 'stave-oci as runc' 'there is no runc, or no stave-oci'
+fi
+
 # The switch that a system may have: it is of a user namespace, so here it can be tried.
 if [ "$(unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && echo so')" = so ]; then
   try as unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_user_namespaces; stave run --rm --uidmap 0:0:1 busybox true'

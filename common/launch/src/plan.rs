@@ -1,6 +1,7 @@
 //! The document as the steps that make pid 1: which namespaces, which mounts, which rights.
 
 use crate::process::{given, keyring, process};
+use crate::rdt::rdt;
 use crate::spaces::Spaces;
 use crate::{Look, root::root_file_system};
 use anyhow::Result;
@@ -13,6 +14,7 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     doc.sense()?;
     let spaces = Spaces::of(doc, look)?;
     let mut steps = spaces.enter()?;
+    steps.extend(rdt(doc, look)?.map(Step::parent));
     let mut acts: Vec<Act> = keyring(doc, look)?.into_iter().collect();
     acts.extend(names(doc, look)?);
     if spaces.makes("network") {

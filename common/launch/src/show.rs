@@ -18,6 +18,10 @@ pub fn show(steps: &[Step]) -> String {
             (act @ (Act::Setns { .. } | Act::SetnsProcess { .. } | Act::Hide {}), Side::Parent) => {
                 child.push(act)
             }
+            // A shell has no words for what one process does to another.
+            (act, Side::Parent) if act.of_another() => {
+                let _ = writeln!(out, "# by the parent, of the process: {}", act.as_word());
+            }
             (act, Side::Parent) => {
                 let _ = writeln!(out, "{}", act.show());
             }

@@ -1,6 +1,6 @@
 //! Doing and undoing.
 
-use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts, overlay};
+use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts, overlay, rdt};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -95,6 +95,7 @@ impl Act {
 
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
+            Act::Rdt { .. } => return self.make_for(process::pid()),
             Act::Rlimit { .. } | Act::OomScore { .. } | Act::Scheduler { .. } | Act::IoPriority { .. } => {
                 return self.make_for(0);
             }
@@ -152,6 +153,9 @@ impl Act {
             }
             // As the child sees the tree: what it has mounted may be a source too.
             Act::Source { .. } | Act::Overlay { .. } => ns::in_tree_of(pid, || Ok(self.make()))?,
+            Act::Rdt { group, own, schemata, monitor } => {
+                rdt::join(pid, group, *own, schemata, monitor.as_deref())
+            }
             Act::MapIds { uids, gids } => idmap::write(pid, uids, gids).map(|()| Done::Made),
             Act::Rlimit { kind, soft, hard } => {
                 Ok(cred::set_rlimit(pid, kind, *soft, *hard).map(|()| Done::Made)?)
@@ -193,6 +197,7 @@ impl Act {
                 gone_is_fine(fs::remove_file(link))?;
             }
             Act::Overlay { at, .. } => mount::umount_all(at)?,
+            Act::Rdt { group, own, monitor, .. } => rdt::leave(group, *own, monitor.as_deref())?,
             Act::BindSelf { path } => mount::umount_top(path)?,
             Act::Mount { root, to, .. } => {
                 if let Some(at) = mounts::place(root, to) {

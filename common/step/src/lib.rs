@@ -13,6 +13,7 @@ mod idmap;
 mod limit;
 mod mounts;
 mod overlay;
+mod rdt;
 pub mod seccomp;
 mod show;
 mod show_mount;
@@ -194,6 +195,16 @@ pub enum Act {
     Freeze { cgroup: PathBuf, v2: bool, frozen: bool },
     /// The caller moves itself into a cgroup, by the file `tasks` (v1) or `cgroup.procs` (v2).
     JoinCgroup { path: PathBuf, file: String },
+
+    /// A group of the resctrl file system (Intel RDT), with lines of its `schemata`, and a monitoring
+    /// group in it. Undone: a group that is the container's `own` goes.
+    Rdt {
+        group: PathBuf,
+        own: bool,
+        schemata: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        monitor: Option<PathBuf>,
+    },
 
     /// setsid(2).
     Session {},

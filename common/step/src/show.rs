@@ -203,6 +203,21 @@ impl Act {
         )
     }
 
+    /// Whether it is done to a process by another.
+    pub fn of_another(&self) -> bool {
+        use Act::*;
+        matches!(
+            self,
+            MapIds { .. }
+                | Source { .. }
+                | Rdt { .. }
+                | Rlimit { .. }
+                | OomScore { .. }
+                | Scheduler { .. }
+                | IoPriority { .. }
+        )
+    }
+
     /// Verb and object, for an error: `mount proc on /proc`.
     pub fn what(&self) -> String {
         let p = |p: &Path| p.display().to_string();
@@ -242,6 +257,7 @@ impl Act {
             Act::Clone { namespaces, .. } => format!("clone a process into new {}", namespaces.join(", ")),
             Act::MapIds { .. } => "map the ids of the user namespace".into(),
             Act::Root {} => "become root of the user namespace".into(),
+            Act::Rdt { group, .. } => format!("join intelRdt group {}", p(group)),
             Act::OomScore { score } => format!("set oom_score_adj to {score}"),
             Act::Hostname { name, .. } => format!("set hostname {name}"),
             Act::Domainname { name } => format!("set domainname {name}"),

@@ -83,6 +83,7 @@ pub fn remove(container: &Container, doc: Option<&Doc>, bundle: &Path) -> Result
         for dir in &look.cgroups {
             acts.push(Act::Cgroup { path: dir.path.clone(), shared: false });
         }
+        acts.extend(launch::rdt(doc, &look)?);
         for dir in &look.cgroups {
             acts.push(Act::Members { cgroup: dir.path.clone() });
         }
