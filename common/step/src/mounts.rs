@@ -61,7 +61,7 @@ impl Mounting<'_> {
         self.keep_proc(&target, Some(&tree))?;
         tree.restrict(words).map_err(|e| match e {
             Errno(sys::EPERM) => {
-                because(e, "a flag that it comes with is locked and cannot be cleared".into())
+                because(e, "a flag that it comes with is locked: operation not permitted".into())
             }
             e => e.into(),
         })?;
@@ -173,8 +173,13 @@ pub(crate) fn source_tree(source: &Path, words: &Words, idmap: Option<&IdMap>) -
                 .map_err(|e| because(e, format!("make its id map: {e}"))),
         })
         .transpose()?;
-    let tree =
-        Tree::of_path(source, recursive, words.source_nofollow).map_err(|e| because(e, named(source, e)))?;
+    let tree = Tree::of_path(source, recursive, words.source_nofollow).map_err(|e| match e {
+        Errno(sys::EINVAL) if !recursive => because(
+            e,
+            format!("{}: what is mounted below is locked there: only rbind takes it", source.display()),
+        ),
+        e => because(e, named(source, e)),
+    })?;
     if let Some(namespace) = namespace {
         tree.map_ids(namespace, words.idmap == Some(true)).map_err(|e| match e {
             Errno(sys::EINVAL) => {

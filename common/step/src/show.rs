@@ -235,7 +235,7 @@ impl Act {
             Act::Overlay { at, lower, .. } => {
                 format!("mount overlay of {} {} on {}", lower.len(), plural(lower.len(), "layer"), p(at))
             }
-            Act::Source { source, .. } => format!("take {source}"),
+            Act::Source { .. } => "take a source of mounts".into(),
             Act::Mount { to, options, .. } if options.iter().any(|o| o == "remount") => {
                 format!("remount {}", p(to))
             }

@@ -11,6 +11,7 @@ use sys::mount::Words;
 /// All of them. `late`: what must wait until nothing is made in them any more.
 pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Step>> {
     let list = doc.mounts()?;
+    let place = |m: &Mount| place(m, &look.root);
     let at = Within { doc, look, namespaces: doc.namespaces()? };
     let own_root = look.root != Path::new("/");
     let mut steps: Vec<Step> = Vec::new();
@@ -52,9 +53,14 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
     Ok(steps)
 }
 
-/// Where an entry belongs; a relative path is taken as from the root (config.md, Mounts).
-fn place(m: &Mount) -> PathBuf {
-    Path::new("/").join(&m.destination).components().collect()
+/// Where an entry belongs; a relative path is taken as from the root (config.md, Mounts). Some name
+/// the place as the host sees it, as runc lets them.
+fn place(m: &Mount, root: &Path) -> PathBuf {
+    let to: PathBuf = Path::new("/").join(&m.destination).components().collect();
+    match to.strip_prefix(root) {
+        Ok(inner) if root != Path::new("/") => Path::new("/").join(inner),
+        _ => to,
+    }
 }
 
 fn is_bind(m: &Mount) -> bool {
