@@ -129,5 +129,18 @@ is 'src-nofollow: the link is mounted' \
 1'
 is 'without, what it leads to' \
   "$(mounted "[{destination: \"/made3\", source: \"$T/link\", options: [\"bind\"]}]" 'cat /made3')" here
+
+# By -v.
+mkdir shared && mount -t tmpfs tmpfs shared && mount --make-shared shared
+ok '-v with shared' stave run --rm --rootfs "$B" --cap-add SYS_ADMIN -v "$T/shared:/data:shared" \
+  sh -c 'mkdir /data/in && mount -t tmpfs tmpfs /data/in && touch /data/in/seen'
+is 'what is mounted there is seen outside' "$(ls shared/in)" seen
+umount shared/in
+ok '-v without' stave run --rm --rootfs "$B" --cap-add SYS_ADMIN -v "$T/shared:/data" sh -c 'mount -t tmpfs tmpfs /data/in'
+is 'what is mounted there is not' "$(mounts "$T/shared" | wc -l)" 1
+mkdir shared/below && mount -t tmpfs tmpfs shared/below
+is '-v with rro' "$(stave run --rm --rootfs "$B" -v "$T/shared:/data:rro" sh -c 'touch /data/x /data/below/x 2>&1 | grep -c Read-only')" 2
+umount -R shared
+refuses '-v with what is no option' 2 'no option size=1k' stave run --rm --rootfs "$B" -v "$T/src:/data:size=1k" true
 stave rm one two >/dev/null
 nothing_left 'nothing is left' "$before"

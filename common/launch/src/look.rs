@@ -22,6 +22,8 @@ pub struct Look {
     pub overlay: Option<Act>,
     /// Directories whose files make up the root, topmost first: for etc/passwd.
     pub dirs: Vec<PathBuf>,
+    /// Whether this kernel shows its memory, at /proc/kcore.
+    pub kcore: bool,
     /// The old root is covered instead of left (`--no-pivot`).
     pub no_pivot: bool,
     /// Mounted v1 hierarchies, to show the container its own.
@@ -49,6 +51,7 @@ impl Look {
             overlay: None,
             dirs: vec![root.clone()],
             root,
+            kcore: true,
             no_pivot: false,
             host: host.clone(),
         };
@@ -56,6 +59,7 @@ impl Look {
     }
 
     fn looked(mut self) -> Look {
+        self.kcore = Path::new("/proc/kcore").exists();
         self.cgroups.retain(|d| d.path.is_dir());
         self.mounted = self.root == Path::new("/") || matches!(sys::mount::is_mount(&self.root), Ok(Some(_)));
         self
@@ -86,6 +90,7 @@ impl Look {
             mounted: true,
             overlay: overlay(doc, host)?,
             dirs,
+            kcore: true,
             no_pivot: false,
             host: host.clone(),
         })

@@ -8,6 +8,7 @@ use cli::Host;
 use doc::{Doc, Mount as Entry};
 use std::path::Path;
 use step::{Act, Step};
+use sys::mount::Words;
 
 /// The flags of `stave mount`.
 #[derive(Args, Debug, Default)]
@@ -29,7 +30,12 @@ impl cli::Stage for Mount {
 
     fn edit(&self, doc: &mut Doc, _host: &Host) -> Result<()> {
         for text in &self.volume {
-            doc.put_mount(&volume(text)?)?;
+            let volume = volume(text)?;
+            // What is mounted in it comes out only of a root that is not cut off.
+            if volume.options.iter().any(|o| o == "shared" || o == "rshared") {
+                doc.set_default("/linux/rootfsPropagation", "shared")?;
+            }
+            doc.put_mount(&volume)?;
         }
         for text in &self.tmpfs {
             doc.put_mount(&tmpfs(text)?)?;
@@ -89,12 +95,11 @@ fn volume(text: &str) -> Result<Entry> {
     for word in options.split(',').filter(|w| !w.is_empty()) {
         match word {
             "bind" | "rbind" => words[0] = word.into(),
-            "ro" | "rw" | "nosuid" | "nodev" | "noexec" | "private" | "rprivate" | "slave" | "rslave"
-            | "shared" | "rshared" => words.push(word.into()),
+            _ if is_word(word) => words.push(word.into()),
             _ => return Err(cli::usage(format!("-v {text}: no option {word}"))),
         }
     }
-    if !words.iter().any(|w| w.ends_with("private") || w.ends_with("slave") || w.ends_with("shared")) {
+    if !words.iter().any(|w| sys::mount::propagation(w).is_some()) {
         words.push("rprivate".into());
     }
     Ok(Entry {
@@ -104,6 +109,12 @@ fn volume(text: &str) -> Result<Entry> {
         options: words,
         ..Entry::default()
     })
+}
+
+/// Whether it is an option of a bind mount (config.md, Linux mount options).
+fn is_word(word: &str) -> bool {
+    let words = Words::of(&[word]);
+    words.data.is_empty() && !words.remount && !words.copy_up
 }
 
 /// `DST[:OPTIONS]`, with docker's defaults.
@@ -135,6 +146,7 @@ mod tests {
         let v = volume("/tmp:/data:ro").unwrap();
         assert_eq!((v.destination.as_str(), v.source.as_deref()), ("/data", Some("/tmp")));
         assert_eq!(v.options, ["rbind", "ro", "rprivate"]);
+        assert_eq!(volume("/tmp:/data:rro,nosymfollow,shared").unwrap().options.len(), 4);
         for bad in ["data:/x", "/tmp:rel", "/tmp", "/tmp:/", ":/x", "/tmp:/x:zz", "/no/such:/x"] {
             assert!(volume(bad).is_err(), "{bad}");
         }

@@ -1,5 +1,6 @@
 //! What every container has in its /dev, and the devices that its document asks for.
 
+use crate::Look;
 use anyhow::Result;
 use doc::{Device, Doc};
 use std::path::Path;
@@ -16,7 +17,8 @@ const DEFAULT: [(&str, u32, u32); 6] = [
 ];
 
 /// Those, as the document has them where it does, and its own of /dev itself.
-pub(super) fn of_dev(doc: &Doc, root: &Path) -> Result<Vec<Act>> {
+pub(super) fn of_dev(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
+    let root = &look.root;
     let asked = doc.devices()?;
     let mut acts = Vec::new();
     for (path, major, minor) in DEFAULT {
@@ -33,9 +35,9 @@ pub(super) fn of_dev(doc: &Doc, root: &Path) -> Result<Vec<Act>> {
         ("/proc/kcore", "core"),
         ("pts/ptmx", "ptmx"),
     ];
-    for (target, name) in links {
+    for (target, name) in links.into_iter().filter(|(_, name)| look.kcore || *name != "core") {
         let link = Path::new("/dev").join(name);
-        acts.push(Act::Symlink { root: root.to_owned(), target: target.into(), link });
+        acts.push(Act::Symlink { root: root.clone(), target: target.into(), link });
     }
     Ok(acts)
 }
