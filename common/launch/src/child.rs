@@ -1,7 +1,8 @@
 //! The child's side: it walks its steps and becomes the workload. What goes wrong is told over the
 //! socket in one message; the socket closing means that exec has happened.
 
-use crate::message::{self, Message};
+use crate::line::{Door, Side as Talk};
+use crate::message::Message;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use step::{Act, Ask, Done, Fail, Next, Side, Step};
 
@@ -11,8 +12,8 @@ pub struct Given<'a> {
     pub socket: &'a OwnedFd,
     /// Descriptors 0, 1 and 2.
     pub stdio: &'a [Option<OwnedFd>; 3],
-    /// Where it listens while it waits for its start.
-    pub listener: Option<&'a OwnedFd>,
+    /// Behind which it waits for its start.
+    pub door: Option<&'a Door>,
     /// Whether each step is watched.
     pub watched: bool,
 }
@@ -24,11 +25,11 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
             let _ = sys::io::onto_stdio(fd, n as i32);
         }
     }
-    let mut walk = Walk { socket: given.socket.as_fd(), begun: None };
+    let mut walk = Walk { talk: Talk::Maker(given.socket.as_fd()) };
     // Nothing of the caller's may be reached through /proc/self/fd once the root is another: neither
     // as a working directory nor as a program (CVE-2024-21626).
-    let keep: Vec<BorrowedFd> =
-        [Some(given.socket), given.listener].into_iter().flatten().map(AsFd::as_fd).collect();
+    let mut keep = vec![given.socket.as_fd()];
+    keep.extend(given.door.iter().flat_map(|d| d.fds()));
     if let Err(e) = sys::io::close_all_but(passed(steps), &keep) {
         walk.failed(&steps[first].act, first, &e.into());
     }
@@ -60,7 +61,7 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
                 }
             }
         }
-        let result = walk.make(n, act, given.listener);
+        let result = walk.make(act, given.door);
         if given.watched {
             let (so, text) = match &result {
                 Ok(done) => (*done == Done::WasSo, String::new()),
@@ -84,53 +85,38 @@ fn passed(steps: &[Step]) -> u32 {
 
 /// The child's side of the talk.
 struct Walk<'a> {
-    socket: BorrowedFd<'a>,
-    /// To whoever started it, once it was told to go on.
-    begun: Option<OwnedFd>,
+    talk: Talk<'a>,
 }
 
-impl Walk<'_> {
-    fn make(&mut self, n: usize, act: &Act, listener: Option<&OwnedFd>) -> Result<Done, Fail> {
+impl<'a> Walk<'a> {
+    fn make(&mut self, act: &Act, door: Option<&'a Door>) -> Result<Done, Fail> {
         match act {
             Act::Terminal { root, size } => {
                 let give = |master: BorrowedFd| {
-                    sys::io::send(self.peer(), &message::bytes(&Message::Master), Some(master))
+                    self.talk.tell(&Message::Master, Some(master));
+                    Ok(())
                 };
                 step::terminal(root, *size, give).map(|()| Done::Made)
             }
             Act::Clone { namespaces, cgroup } => self.again(namespaces, cgroup.as_deref()),
-            Act::Seccomp { filter, flags, ask: Some(ask) } => self.filter(n, filter, flags, ask),
-            Act::Wait {} => self.wait(listener),
+            Act::Seccomp { filter, flags, ask: Some(ask) } => self.filter(filter, flags, ask),
+            Act::Wait {} => self.wait(door),
             _ => act.make(),
         }
     }
 
-    fn peer(&self) -> BorrowedFd<'_> {
-        self.begun.as_ref().map_or(self.socket, AsFd::as_fd)
-    }
-
     fn tell(&self, message: &Message, fd: Option<BorrowedFd>) {
-        // With nobody there any more there is nothing left to live for.
-        if sys::io::send(self.peer(), &message::bytes(message), fd).is_err() {
-            sys::process::exit_now(125);
-        }
+        self.talk.tell(message, fd);
     }
 
     fn reply(&self) -> Vec<u8> {
-        self.answer().0
-    }
-
-    fn answer(&self) -> (Vec<u8>, Option<OwnedFd>) {
-        match sys::io::recv(self.peer()) {
-            Ok((reply, fd)) if !reply.is_empty() => (reply, fd),
-            _ => sys::process::exit_now(125),
-        }
+        self.talk.answer().0
     }
 
     /// The parent does step `n`; this process waits for it.
     fn hand(&self, act: &Act, n: usize) {
         self.tell(&Message::Hand { n }, None);
-        let (_, tree) = self.answer();
+        let (_, tree) = self.talk.answer();
         if let (Some(tree), Act::Source { source, .. }) = (tree, act) {
             step::hold(source, tree);
         }
@@ -148,12 +134,12 @@ impl Walk<'_> {
 
     /// Once a filter is loaded that asks somebody, any call may have to wait for that one: so the other
     /// side is told before by which number it finds the listener here, and takes it by itself.
-    fn filter(&self, n: usize, filter: &str, flags: &[String], ask: &Ask) -> Result<Done, Fail> {
+    fn filter(&self, filter: &str, flags: &[String], ask: &Ask) -> Result<Done, Fail> {
         let number = sys::io::next_number()?;
-        self.tell(&Message::Listener { n, number }, None);
+        self.tell(&Message::Listener { number }, None);
         let listener = step::seccomp::load(filter, flags, Some(ask))?;
         // Where the profile denies it, this one does not wait.
-        let _ = sys::io::read(self.peer(), &mut [0]);
+        self.talk.pause();
         drop(listener);
         Ok(Done::Made)
     }
@@ -174,18 +160,13 @@ impl Walk<'_> {
         }
     }
 
-    /// Until somebody connects and says go; who created the process need not be there any more.
-    fn wait(&mut self, listener: Option<&OwnedFd>) -> Result<Done, Fail> {
-        let listener = listener.ok_or(sys::Errno(sys::ENOSYS))?;
+    /// Until somebody says go; who created the process need not be there any more.
+    fn wait(&mut self, door: Option<&'a Door>) -> Result<Done, Fail> {
+        let door = door.ok_or(sys::Errno(sys::ENOSYS))?;
         self.tell(&Message::Made, None);
-        loop {
-            let connection = sys::io::accept(listener)?;
-            // One that leaves without a word has changed nothing.
-            if matches!(sys::io::recv(&connection), Ok((word, _)) if word == b"g") {
-                self.begun = Some(connection);
-                return Ok(Done::Made);
-            }
-        }
+        door.wait()?;
+        self.talk = Talk::Starter(door);
+        Ok(Done::Made)
     }
 
     fn failed(&self, act: &Act, n: usize, fail: &Fail) -> ! {

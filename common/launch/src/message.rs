@@ -15,8 +15,8 @@ pub enum Message {
     Did { n: usize, so: bool, text: String },
     /// The master of the terminal comes beside this message.
     Master,
-    /// The filter of step `n` is loaded now, and its listener has this number here; any answer.
-    Listener { n: usize, number: i32 },
+    /// The filter that asks somebody is loaded now, and its listener has this number here; any answer.
+    Listener { number: i32 },
     /// This process goes on as `pid`, whose pidfd comes beside; any answer to that one.
     Again { pid: i32 },
     /// Everything is made; it waits for its start.
@@ -59,7 +59,9 @@ impl Message {
     }
 }
 
-/// As it is sent.
+/// As it is sent: one line.
 pub fn bytes(message: &Message) -> Vec<u8> {
-    serde_json::to_vec(message).unwrap_or_default()
+    let mut bytes = serde_json::to_vec(message).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
 }

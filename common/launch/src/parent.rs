@@ -1,9 +1,11 @@
 //! The parent's side of the clone.
 
+use crate::line::{Door, Heard, Line};
 use crate::message::Message;
 use crate::{Denials, Tell, child, seccomp};
 use anyhow::{Context, Result, anyhow};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use step::{Act, Ask, Done, Fail, Fault, Next, Side, Step, Stopped, Watch};
 use sys::Errno;
 use sys::io::Signals;
@@ -29,8 +31,8 @@ pub struct Child {
 pub struct Start<'a> {
     /// Its standard streams.
     pub stdio: Stdio,
-    /// Where it listens at [`Act::Wait`] (unix(7), SOCK_SEQPACKET).
-    pub listener: Option<OwnedFd>,
+    /// Behind which it waits at [`Act::Wait`].
+    pub door: Option<Door>,
     /// Who looks on.
     pub watch: Option<&'a mut dyn Watch>,
     /// Who is told of system calls that are denied, where the document asks for it.
@@ -75,18 +77,19 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
                     let given = child::Given {
                         socket: &theirs,
                         stdio: &how.stdio,
-                        listener: how.listener.as_ref(),
+                        door: how.door.as_ref(),
                         watched: how.watch.is_some(),
                     };
                     child::walk(steps, n + 1, &given)
                 }
                 process::Side::Parent(pid, pidfd) => {
-                    drop((theirs, how.stdio, how.listener));
+                    let waits = how.door.is_some();
+                    drop((theirs, how.stdio, how.door));
                     let came_back = away.back().context("come back to the own namespaces");
                     if let Some(w) = how.watch.as_deref_mut() {
                         w.after(n, &step.act, &Ok(Done::Made));
                     }
-                    let mut talk = Talk::new(ours, pid, pidfd, how.tell);
+                    let mut talk = Talk::new(Line::Socket(ours), pid, pidfd, how.tell, waits);
                     let told = how.cloned.as_mut().map_or(Ok(()), |tell| tell(pid));
                     match came_back
                         .and(told)
@@ -110,13 +113,15 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
     }
 }
 
-/// Tells a process that waits at [`Act::Wait`] to go on, over a connection to its listener; returns
-/// once exec has happened. `pid`: as the caller sees it.
-pub fn go(connection: OwnedFd, pid: i32, signals: &mut Signals) -> Result<()> {
+/// Tells a process that waits at [`Act::Wait`] behind the door of a directory to go on; returns once exec
+/// has happened. `pid`: as the caller sees it; `steps`: its plan, where that has an agent in it that is
+/// to get the listener of a filter.
+pub fn go(dir: &Path, pid: i32, steps: &[Step], signals: &mut Signals) -> Result<()> {
     let pidfd = process::pidfd(pid).context("start the process: it is gone")?;
-    sys::io::send(&connection, b"g", None).map_err(|_| lost())?;
-    let mut talk = Talk::new(connection, pid, pidfd, None);
-    talk.listen(&[], signals, None, None)
+    let line = Line::open(dir)?;
+    line.say(b"g", None);
+    let mut talk = Talk::new(line, pid, pidfd, None, false);
+    talk.listen(steps, signals, None, None)
 }
 
 /// The namespaces that the parent has left for those that the child is to be in.
@@ -162,14 +167,16 @@ fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result
 
 /// The parent's side of the talk.
 struct Talk {
-    socket: OwnedFd,
+    line: Line,
+    /// It is to say that it waits: an end before that is its own.
+    waits: bool,
     child: Child,
     tell: Option<Tell>,
 }
 
 impl Talk {
-    fn new(socket: OwnedFd, pid: i32, pidfd: OwnedFd, tell: Option<Tell>) -> Talk {
-        Talk { socket, child: Child { pid, pidfd, master: None, denials: None }, tell }
+    fn new(line: Line, pid: i32, pidfd: OwnedFd, tell: Option<Tell>, waits: bool) -> Talk {
+        Talk { line, waits, child: Child { pid, pidfd, master: None, denials: None }, tell }
     }
 
     /// Until exec has happened, or the child waits for its start.
@@ -183,7 +190,7 @@ impl Talk {
         let act = |n: usize| steps.get(n).map(|s| &s.act);
         loop {
             // A child that waits for something must not make its parent deaf.
-            let mut fds = vec![(self.socket.as_fd(), false), (signals.as_fd(), false)];
+            let mut fds = vec![(self.line.fd(), false), (signals.as_fd(), false)];
             fds.extend(self.child.denials.as_ref().and_then(Denials::fd).map(|fd| (fd, false)));
             let ready = sys::io::poll(&fds, -1)?;
             if let (Some(true), Some(denials)) = (ready.get(2), &mut self.child.denials) {
@@ -197,10 +204,12 @@ impl Talk {
             if ready.first() != Some(&true) {
                 continue;
             }
-            let (bytes, fd) = sys::io::recv(&self.socket).map_err(|_| lost())?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
+            let (bytes, fd) = match self.line.hear().map_err(|_| lost())? {
+                Heard::Nothing => continue,
+                Heard::End if self.waits => return Err(lost()),
+                Heard::End => return Ok(()),
+                Heard::Said(bytes, fd) => (bytes, fd),
+            };
             match serde_json::from_slice(&bytes).map_err(|_| lost())? {
                 Message::Made => return Ok(()),
                 Message::Master => self.child.master = fd,
@@ -220,9 +229,11 @@ impl Talk {
                     let step = steps.get(n).filter(|s| s.side == Side::Parent).ok_or_else(lost)?;
                     self.hand(n, &step.act, &mut watch)?;
                 }
-                Message::Listener { n, number } => {
-                    let act = act(n).ok_or_else(lost)?;
-                    self.listener(act, number)?;
+                Message::Listener { number } => {
+                    let asks = |s: &&Step| matches!(s.act, Act::Seccomp { ask: Some(_), .. });
+                    // Who starts it later has planned it anew, and numbers nothing.
+                    let found = steps.iter().find(asks).map(|s| &s.act);
+                    self.listener(found.ok_or_else(lost)?, number)?;
                 }
                 Message::Again { pid } => {
                     self.again(pid, fd.ok_or_else(lost)?);
@@ -251,7 +262,7 @@ impl Talk {
 
     /// With nobody listening any more the next receive says so.
     fn reply(&self, bytes: &[u8]) {
-        let _ = sys::io::send(&self.socket, bytes, None);
+        self.line.say(bytes, None);
     }
 
     /// A step of the parent's, amid the child's.
@@ -271,7 +282,7 @@ impl Talk {
         }
         result.map_err(|e| Fault::new(act, e))?;
         let tree = step::release();
-        let _ = sys::io::send(&self.socket, b"g", tree.as_ref().map(AsFd::as_fd));
+        self.line.say(b"g", tree.as_ref().map(AsFd::as_fd));
         Ok(())
     }
 
@@ -282,7 +293,7 @@ impl Talk {
             match process::descriptor_of(&self.child.pidfd, number) {
                 Ok(fd) => break fd,
                 Err(Errno(sys::EBADF)) => {
-                    let heard = sys::io::poll(&[(self.socket.as_fd(), false)], 1)?;
+                    let heard = sys::io::poll(&[(self.line.fd(), false)], 1)?;
                     if heard.first() == Some(&true) {
                         return Ok(());
                     }
@@ -312,8 +323,8 @@ impl Talk {
 
     /// No process is left.
     fn end(self) {
-        let Talk { socket, child, .. } = self;
-        drop(socket); // a child that still asks reads the end, and leaves
+        let Talk { line, child, .. } = self;
+        drop(line); // a child that still asks reads the end, and leaves
         let _ = process::signal(&child.pidfd, process::KILL);
         let _ = process::wait(child.pid);
     }

@@ -152,24 +152,10 @@ pub fn memfd(name: &str) -> Result<std::fs::File> {
     Ok(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?.into())
 }
 
-/// A listening SOCK_SEQPACKET socket at a path (unix(7)), for its owner alone; close-on-exec.
-pub fn listen(path: &std::path::Path) -> Result<OwnedFd> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
-    let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    in_directory(path, |short| {
-        bind(&fd, &SocketAddrUnix::new(short)?)?;
-        Ok(())
-    })?;
-    listen(&fd, 16)?;
-    Ok(fd)
-}
-
-/// A connection to such a socket.
-pub fn connect(path: &std::path::Path) -> Result<OwnedFd> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-    let fd = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    in_directory(path, |short| Ok(connect(&fd, &SocketAddrUnix::new(short)?)?))?;
-    Ok(fd)
+/// A FIFO at a path (fifo(7)), for its owner alone.
+pub fn fifo(path: &std::path::Path) -> Result<()> {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    Ok(mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
 }
 
 /// A connection to a stream socket at a path, as an engine opens for a console.
@@ -188,16 +174,6 @@ fn in_directory<T>(path: &std::path::Path, act: impl FnOnce(&std::path::Path) ->
     let dir = std::fs::File::open(path.parent().ok_or(Errno(libc::EINVAL))?)?;
     let name = path.file_name().ok_or(Errno(libc::EINVAL))?;
     act(&crate::inroot::fd_path(&dir).join(name))
-}
-
-/// The next connection to a listening socket; blocks.
-pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
-    loop {
-        match rustix::net::accept_with(listener.as_fd(), rustix::net::SocketFlags::CLOEXEC) {
-            Err(rustix::io::Errno::INTR) => {}
-            other => return Ok(other?),
-        }
-    }
 }
 
 /// Closes every descriptor from `first` on but some (close_range(2)). For a child that will never

@@ -136,13 +136,14 @@ fn lacking(r: &Resources, dirs: &[CgroupDir]) -> Result<()> {
 /// its processors.
 fn directory(dir: &CgroupDir, host: &Host, r: &Resources, acts: &mut Vec<Act>) {
     let asked = asked(r);
+    // Where v1 holds the limits, v2's few controllers are handed down only to be used: a root that holds
+    // processes, as of a cgroup namespace, cannot (no internal processes, cgroups(7)).
+    let pure = host.cgroups.pure_v2();
+    let always = |c: &str| pure && (host.every_hierarchy || matches!(c, "memory" | "cpu" | "pids"));
     let wanted: Vec<String> = dir
         .controllers
         .iter()
-        .map(String::as_str)
-        .filter(|c| {
-            dir.v2 && (host.every_hierarchy || matches!(*c, "memory" | "cpu" | "pids") || asked.contains(c))
-        })
+        .filter(|c| dir.v2 && (always(c) || asked.contains(&c.as_str())))
         .map(|c| format!("+{c}"))
         .collect();
     let hand_down =

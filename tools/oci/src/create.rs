@@ -3,9 +3,9 @@
 use crate::Engine;
 use crate::container::Container;
 use crate::making::{Made, Making};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use std::fs;
+use launch::Door;
 
 /// The words of `create`.
 #[derive(Args, Debug)]
@@ -22,9 +22,9 @@ pub fn create(container: &Container, words: &Create, engine: &Engine) -> Result<
     let mut signals = launch::signals()?;
     let steps = made.plan(launch::create)?;
     made.finish(&steps, &mut signals, |steps, mut how, signals| {
-        how.listener = Some(sys::io::listen(&container.file(".start")).context("listen for the start")?);
+        how.door = Some(Door::make(&container.dir)?);
         let child = launch::start(steps, how, signals)?;
-        fs::rename(container.file(".start"), container.file("start")).context("listen for the start")?;
+        Door::ready(&container.dir)?;
         Ok(child)
     })?;
     Ok(0)

@@ -2,7 +2,7 @@
 
 use crate::container::{Container, host};
 use crate::{delete, state};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use doc::Doc;
 use launch::Look;
@@ -29,17 +29,17 @@ pub fn start(container: &Container) -> Result<u8> {
         }
     };
     let mut signals = launch::signals()?;
-    let socket = container.file("start");
-    let connection = sys::io::connect(&socket).context("reach the process")?;
-    // From here on it is not created any more; if this process dies before it says so, the other one
-    // sees the end of the connection and waits for the next, which nobody can make: it is deleted.
-    std::fs::remove_file(&socket).context("start the process")?;
-    launch::go(connection, record.pid, &mut signals)?;
+    let bundle = Path::new(&record.bundle);
+    let look = container.look(&doc, &host()?, bundle)?;
+    let steps = if doc.get("/linux/seccomp/listenerPath").is_some() {
+        launch::create(&doc, &look)?
+    } else {
+        Vec::new()
+    };
+    launch::go(&container.dir, record.pid, &steps, &mut signals)?;
     if doc.hooks("poststart")?.is_empty() {
         return Ok(0);
     }
-    let bundle = Path::new(&record.bundle);
-    let look = container.look(&doc, &host()?, bundle)?;
     let begun = poststart(container, &doc, &look, record.pid);
     drop(lock);
     begun?;
