@@ -57,6 +57,24 @@ config '.process.args = ["sh", "-c", "cat outside"] | .process.cwd = "/proc/self
 try oci run --preserve-fds 1 -b box begin 3<"$T"
 is 'one handed on is no working directory' "$out" ''
 
+# exec: by its flags, and by a process that an engine wrote.
+config '.process.cwd = "/" | .process.args = ["sleep", "1000"]'
+oci run -d -b box web </dev/null >/dev/null 2>&1
+got=''
+for n in 3 4 5 6 7 8 9 10 11 12; do
+  for below in '' "/../../../../../../..$T"; do
+    got=$got$(oci exec --cwd "/proc/self/fd/$n$below" web sh -c "$look" 2>/dev/null 9<"$T")
+    got=$got$(oci exec web "/proc/self/fd/$n$below/prog" 2>/dev/null 9<"$T")
+  done
+  jq --arg cwd "/proc/self/fd/$n" '.process | .cwd = $cwd | .args = ["cat", "outside"]' box/config.json >process.json
+  got=$got$(oci exec --process process.json web 2>/dev/null 9<"$T")
+done
+is 'oci exec: neither directory nor program' "$got" ''
+is 'oci exec: three streams' "$(oci exec web sh -c 'ls -l /proc/self/fd' 9<"$T" | open)" '0 1 2 '
+jq '.process | {args: ["sh", "-c", "env; grep -E ^Cap.nh /proc/self/status"], cwd: "/"}' box/config.json >process.json
+is 'what a process does not say is not the caller'"'"'s' "$(SECRET=1 oci exec --process process.json web | grep -c -e SECRET -e STAVE -e "^PATH=$PATH")" 0
+oci delete -f web
+
 # The same on the main road, with a terminal, in the background, by exec and join.
 is 'stave run' "$(sh -c 'exec stave run --rm --rootfs "$B" sh -c "ls -l /proc/self/fd"' 9<"$T" | open)" '0 1 2 '
 at sh -c 'exec stave run -t --rm --rootfs "$B" sh -c "ls -l /proc/self/fd"' 9<"$T" <<'END'

@@ -23,15 +23,15 @@ KILL='CapInh: 0000000000000000 CapPrm: 0000000000000021 CapEff: 0000000000000021
 
 # What the document says, whatever the caller has.
 config "$STATUS"
-is 'rights are the document'"'"'s' "$(rich stave-oci --root "$T/oci" run -b box a | flat)" "Groups: $KILL NoNewPrivs: 0"
+is 'rights are the document'"'"'s' "$(rich stave-oci --root "$T/oci" run -b box rights-a | flat)" "Groups: $KILL NoNewPrivs: 0"
 config "$STATUS"' | .process.user = {uid: 1000, gid: 1000, additionalGids: [7]}'
-like 'a user has the groups that are said' "$(rich stave-oci --root "$T/oci" run -b box b | flat)" '^Groups: 7 CapInh: 0+ '
+like 'a user has the groups that are said' "$(rich stave-oci --root "$T/oci" run -b box rights-b | flat)" '^Groups: 7 CapInh: 0+ '
 # What it does not say is nothing.
 config "$STATUS"' | del(.process.user, .process.capabilities, .process.env)'
 none='CapInh: 0000000000000000 CapPrm: 0000000000000000 CapEff: 0000000000000000 CapBnd: 0000000000000000 CapAmb: 0000000000000000'
-is 'without a user, without capabilities: none' "$(rich stave-oci --root "$T/oci" run -b box c | flat)" "Groups: $none NoNewPrivs: 0"
+is 'without a user, without capabilities: none' "$(rich stave-oci --root "$T/oci" run -b box rights-c | flat)" "Groups: $none NoNewPrivs: 0"
 config 'del(.process.env) | .process.args = ["env"]'
-is 'without variables: none of the caller'"'"'s' "$(SECRET=1 LD_PRELOAD='' oci run -b box d | grep -c -e SECRET -e LD_ -e STAVE)" 0
+is 'without variables: none of the caller'"'"'s' "$(SECRET=1 LD_PRELOAD='' oci run -b box rights-d | grep -c -e SECRET -e LD_ -e STAVE)" 0
 
 # The same where one enters.
 is 'stave run' "$(rich stave run --rm --rootfs "$B" grep -E '^(Groups|CapInh|CapAmb):' /proc/self/status | flat)" \

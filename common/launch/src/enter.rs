@@ -16,6 +16,8 @@ pub struct Enter {
     pub cgroup: bool,
     /// Take the user, rights, directory and environment of the document; else only its command.
     pub as_container: bool,
+    /// Processes of the container may trace others: see [`may_trace`].
+    pub traced: bool,
 }
 
 /// The plan: the pid namespace by the parent (it holds for children only), the others by the
@@ -29,13 +31,14 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     let again = user && !able;
     let (pid, others): (Vec<String>, Vec<String>) =
         what.kinds.iter().cloned().partition(|k| k == "pid" && !again);
+    let late = what.as_container && !pid.is_empty() && !user && what.traced;
+    let pid = (!pid.is_empty()).then_some(Act::SetnsProcess { pid: what.pid, kinds: pid });
     let mut steps = vec![Step::parent(Act::Hide {})];
-    if !pid.is_empty() {
-        steps.push(Step::parent(Act::SetnsProcess { pid: what.pid, kinds: pid }));
-    }
+    let (before, within) = if late { (None, pid) } else { (pid, None) };
+    steps.extend(before.map(Step::parent));
     let v2 = look.cgroups.iter().find(|d| d.v2 && what.cgroup).map(|d| d.path.clone());
     steps.push(Step::parent(Act::Clone { namespaces: Vec::new(), cgroup: v2 }));
-    let mut acts = Vec::new();
+    let mut acts: Vec<Act> = within.into_iter().collect();
     let affinity = if what.as_container { doc.exec_affinity()? } else { Affinity::default() };
     acts.extend(affinity.initial.map(|cpus| Act::Affinity { cpus }));
     if what.cgroup {
@@ -69,7 +72,7 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     if what.as_container {
         acts.extend(process::keyring(doc, look)?);
     }
-    if doc.terminal() || what.as_container {
+    if !late && (doc.terminal() || what.as_container) {
         acts.push(Act::Session {});
     }
     acts.extend(process::terminal(doc, Path::new("/"))?);
@@ -77,6 +80,27 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     steps.extend(process::given(doc)?);
     let mut acts = process::process(doc, look)?;
     seccomp::entered(&mut acts, what.pid);
+    if late {
+        appear(&mut acts, doc);
+    }
     steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
+}
+
+/// Whether processes of a container, by its document, may trace others (CAP_SYS_PTRACE): being hidden
+/// keeps nobody out who has that right. Where the document takes no right away, there is nothing to gain.
+pub fn may_trace(doc: &Doc) -> Result<bool> {
+    let Some(caps) = doc.capabilities()? else { return Ok(false) };
+    Ok([caps.bounding, caps.permitted, caps.inheritable].iter().flatten().any(|c| c == "CAP_SYS_PTRACE"))
+}
+
+/// The process that the container's can see is made when the rights are the container's: until then
+/// the one that enters is in the host's pid namespace, where they cannot find it.
+fn appear(acts: &mut Vec<Act>, doc: &Doc) {
+    let at = acts.iter().position(|a| matches!(a, Act::Caps { .. })).map_or(acts.len() - 1, |n| n + 1);
+    let mut new = vec![Act::Clone { namespaces: Vec::new(), cgroup: None }, Act::Session {}];
+    if doc.terminal() {
+        new.push(Act::Control {});
+    }
+    acts.splice(at..at, new);
 }

@@ -24,7 +24,7 @@ pub mod user;
 
 pub use attend::{Attend, all_signals, attend, signals};
 pub use denials::{Denials, Tell};
-pub use enter::{Enter, enter};
+pub use enter::{Enter, enter, may_trace};
 pub use line::Door;
 pub use look::{Look, overlay};
 pub use monitor::{Foreground, foreground, save, save_end, save_in};

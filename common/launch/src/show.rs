@@ -12,6 +12,8 @@ pub fn show(steps: &[Step]) -> String {
     let mut clone = (&[] as &[String], None);
     for step in steps {
         match (&step.act, step.side) {
+            // Only to appear in the container late: nothing that the shell's process would not be.
+            (Act::Clone { namespaces, cgroup: None }, Side::Child) if namespaces.is_empty() => {}
             (Act::Clone { namespaces, cgroup }, _) => clone = (namespaces, cgroup.as_deref()),
             (act, Side::Child) => child.push(act),
             // Into a pid namespace by path: nsenter's, with the others.
@@ -126,7 +128,7 @@ fn script(acts: &[&Act]) -> String {
     // When these are done is of no account; the terminal is the shell's own.
     let early =
         |a: &Act| matches!(a, Act::Session {} | Act::DieWithParent {} | Act::Hide {} | Act::Keyring { .. });
-    let moved = |a: &Act| done(a) || early(a) || matches!(a, Act::Terminal { .. });
+    let moved = |a: &Act| done(a) || early(a) || matches!(a, Act::Terminal { .. } | Act::Control {});
     let rest: Vec<&Act> = acts.iter().copied().filter(|a| !moved(a)).collect();
     let split = rest.iter().position(|a| a.of_process()).unwrap_or(rest.len());
     let mut out = String::new();

@@ -96,6 +96,7 @@ impl Act {
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
             Act::Rdt { .. } => return self.make_for(process::pid()),
+            Act::Control {} => tty::control(std::io::stdin())?,
             Act::Rlimit { .. } | Act::OomScore { .. } | Act::Scheduler { .. } | Act::IoPriority { .. } => {
                 return self.make_for(0);
             }
@@ -391,7 +392,9 @@ pub fn terminal(
     for n in 0..3 {
         io::onto_stdio(&slave, n)?;
     }
-    tty::control(&slave)?;
+    if process::leads_session() {
+        tty::control(&slave)?;
+    }
     // /dev/console is the terminal (runtime spec, config.md, process.terminal).
     if root != Path::new("/") {
         mounts::console(root, &slave)?;

@@ -208,13 +208,15 @@ pub enum Act {
 
     /// setsid(2).
     Session {},
-    /// A new pseudoterminal of the devpts below `root` as stdio and controlling terminal, and as
-    /// /dev/console; its master goes to the parent. `size`: rows and columns.
+    /// A new pseudoterminal of the devpts below `root` as stdio and, of who leads a session, controlling
+    /// terminal, and as /dev/console; its master goes to the parent. `size`: rows and columns.
     Terminal {
         root: PathBuf,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<(u16, u16)>,
     },
+    /// The terminal on stdin becomes the controlling one of the caller, who leads a session (TIOCSCTTY).
+    Control {},
     /// setrlimit(2).
     Rlimit { kind: String, soft: u64, hard: u64 },
     /// How soon the kernel ends the process when memory runs out: proc(5), oom_score_adj.

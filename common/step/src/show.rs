@@ -180,6 +180,7 @@ impl Act {
                 | Root {}
                 | Session {}
                 | Terminal { .. }
+                | Control {}
                 | Rlimit { .. }
                 | Scheduler { .. }
                 | IoPriority { .. }
@@ -277,6 +278,7 @@ impl Act {
             Act::JoinCgroup { path, .. } => format!("join cgroup {}", p(path)),
             Act::Session {} => "make a session".into(),
             Act::Terminal { .. } => "open a terminal".into(),
+            Act::Control {} => "take the terminal".into(),
             Act::Rlimit { kind, soft, hard } => format!("set {kind} to {soft}:{hard}"),
             Act::Scheduler { policy, .. } => format!("set the scheduler to {policy}"),
             Act::IoPriority { class, priority } => format!("set the I/O priority to {class} {priority}"),

@@ -38,7 +38,17 @@ pub unsafe fn clone3(namespaces: CloneFlags, cgroup: Option<BorrowedFd>) -> Resu
     // SAFETY: args lives over the call; without CLONE_VM both sides go on with memory of their own.
     let pid = Errno::check(unsafe {
         libc::syscall(libc::SYS_clone3, &raw mut args, std::mem::size_of::<libc::clone_args>())
-    })?;
+    });
+    let pid = match pid {
+        // A filter that cannot look into clone_args says that there is no such call. The older one has
+        // the stack second and the pidfd third everywhere but on s390.
+        Err(Errno(libc::ENOSYS)) if cgroup.is_none() => {
+            let flags = args.flags | args.exit_signal;
+            // SAFETY: as above: no stack of its own, no CLONE_VM; the pidfd is stored where it is read.
+            Errno::check(unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) })?
+        }
+        other => other?,
+    };
     if pid == 0 {
         return Ok(Side::Child);
     }
@@ -252,6 +262,11 @@ pub fn signal_name(number: i32) -> String {
 pub fn setsid() -> Result<()> {
     nix::unistd::setsid()?;
     Ok(())
+}
+
+/// Whether the caller leads its session.
+pub fn leads_session() -> bool {
+    nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
 }
 
 /// Whether a process is in another process group than the caller.

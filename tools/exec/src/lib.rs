@@ -44,6 +44,7 @@ pub fn run(words: &Words) -> Result<u8> {
         kinds: doc.namespaces()?.into_iter().map(|n| n.kind).collect(),
         cgroup: true,
         as_container: true,
+        traced: launch::may_trace(&doc)?,
     };
     let steps = launch::enter(&doc, &Look::now(&doc, &host)?, &enter)?;
     if words.drive.dry_run > 0 {

@@ -66,7 +66,7 @@ pub fn run(words: &Words) -> Result<u8> {
     }
     let kinds =
         has.into_iter().filter(|k| !some || asked.iter().any(|(kind, yes)| *yes && kind == k)).collect();
-    let enter = Enter { pid, kinds, cgroup: !some || words.join_cgroup, as_container: false };
+    let enter = Enter { pid, kinds, cgroup: !some || words.join_cgroup, as_container: false, traced: false };
     // Only the command: all else stays the caller's.
     let mut doc = Doc::default();
     doc.set("/process/args", command(&words.command))?;

@@ -83,6 +83,8 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
         _ => bail!("cannot exec in a {status} container"),
     }
     let record = record.ok_or_else(not_there)?;
+    // Before the flags give this process other rights than the container has.
+    let traced = launch::may_trace(&doc)?;
     process(&mut doc, words)?;
     words.outlets.fit(doc.terminal(), words.detach)?;
     let open = words.outlets.open(extra)?;
@@ -97,7 +99,7 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
         None => Vec::new(),
     };
     let kinds = doc.namespaces()?.into_iter().map(|n| n.kind).collect();
-    let what = Enter { pid: record.pid, kinds, cgroup: true, as_container: true };
+    let what = Enter { pid: record.pid, kinds, cgroup: true, as_container: true, traced };
     let mut steps = launch::enter(&doc, &look, &what)?;
     for step in &mut steps {
         // What was not there when the container began is not made now (as runc).
