@@ -1,0 +1,80 @@
+#!/bin/sh
+# What stands before the verb, and what is said when something goes wrong: on stderr, and in the log
+# that an engine reads back.
+# shellcheck disable=SC2016 # what is said has a dollar in it
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+need jq stave-oci
+rootfs
+before=$(snapshot)
+bundle b '.process.args = ["nope"]'
+last() { tail -n 1 log; }
+
+try oci --log log --log-format json create -b b a
+is 'an error is one line on stderr' "$err" 'stave-oci: create a: exec: "nope": executable file not found in $PATH'
+is 'and one object in the log' "$(jq -c '[.level, .msg, keys]' log)" \
+  '["error","create a: exec: \"nope\": executable file not found in $PATH",["level","msg","time"]]'
+ok 'with its time' jq -e '.time | fromdateiso8601? // sub("\\.[0-9]+";"") | tostring | test("^20|^1")' log
+oci --log=log --log-format=json state a 2>/dev/null
+is 'the log is appended to' "$(jq -r .msg log | tail -n 1)" 'state a: container does not exist'
+is 'and holds nothing else' "$(wc -l <log) $(jq -c . log | wc -l)" '2 2'
+oci --log log --log-format json frobnicate 2>/dev/null
+is 'a wrong word is told there too' "$(last | jq -r '.msg | test("frobnicate")')" true
+is 'with the status of runc' "$?$(oci frobnicate 2>/dev/null || echo $?)" 03
+oci --log=log --log-format=json --root=/ list 2>/dev/null
+is 'a root that cannot be' "$(last | jq -r .msg)" 'list: --root should not be set to /'
+rm log
+oci --log log --log-format text state a 2>/dev/null
+like 'as text' "$(cat log)" '^time="20[^"]*Z" level=error msg="state a: container does not exist"$'
+rm log
+oci --log-format json state a 2>err
+is 'as JSON on stderr, where there is no file' "$(jq -r .level err)" error
+refuses 'another format' 1 'invalid log-format: xml' oci --log-format xml list
+refuses 'another level' 1 'invalid log-level: loud' oci --log-level loud list
+refuses 'a log that cannot be' 1 'open the log /no/such/log: No such file' oci --log /no/such/log list
+jq '.process.args = ["true"] | .process.capabilities.bounding += ["CAP_NOPE"]' b/config.json >b/warn.json
+try oci --log log --log-format json run -b b -f warn.json a
+is 'a warning does not stop it' "$status" 0
+is 'and is told as such' "$(jq -c '[.level, .msg]' log)" '["warning","there is no capability CAP_NOPE"]'
+try oci --log log --log-format json --log-level error run -b b -f warn.json a
+is 'or not at all' "$err$(wc -l <log)" 1
+rm log
+try oci --debug run -b b -f warn.json a
+like '--debug says each step' "$err" '^time=".*" level=debug msg="clone a process into new .*: done"$'
+try oci --debug --log log --log-format json run -b b -f warn.json a
+unlike 'in the log, where there is one' "$err" 'clone'
+like 'as all else' "$(jq -r 'select(.level == "debug") | .msg' log)" '^exec|^clone a process'
+
+for verb in create run exec start kill delete pause resume ps events update state checkpoint restore; do
+  try oci $verb
+  if [ "$status" = 1 ] && [ "$(printf '%s\n' "$err" | wc -l)" = 1 ]; then pass "$verb without an id"; else fail "$verb without an id" "$status" "$err"; fi
+  try oci $verb --no-such-flag a
+  if [ "$status" = 1 ]; then pass "$verb with a flag that there is not"; else fail "$verb with a flag that there is not" "$status" "$err"; fi
+  try oci $verb --help
+  like "$verb --help" "$status $out" "^0 |^Usage: stave-oci $verb"
+done
+try stave-oci
+like 'no word at all shows the help' "$status $out" '^Usage: stave-oci '
+like 'help' "$(stave-oci help)" '^  restore '
+is '--version' "$(stave-oci --version | sed 's/[0-9.]*$/X/' | head -n 1)" 'stave-oci version X'
+is '-v' "$(stave-oci -v)" "$(stave-oci --version)"
+ln -s "$(command -v stave-oci)" runc
+is 'by the name of runc it says what clients of runc look for' "$(./runc -v | sed 's/ [0-9].*/ X/')" 'runc version X
+spec: X'
+is 'and does the same' "$(./runc --root "$T/oci" list -f json)" null
+
+refuses '--systemd-cgroup' 1 'the systemd cgroup manager is not supported' oci --systemd-cgroup run -b b a
+refuses '--cgroup-manager=systemd' 1 'the systemd cgroup manager is not supported' oci --cgroup-manager=systemd create -b b a
+ok 'other verbs do not mind' oci --systemd-cgroup delete --force a
+refuses 'another manager' 1 'unknown cgroup manager x' oci --cgroup-manager x list
+refuses '--rootless' 1 'invalid --rootless value: maybe' oci --rootless=maybe list
+for when in --rootless --rootless=true '--rootless false' '--rootless auto'; do
+  # shellcheck disable=SC2086 # words
+  ok "$when" oci $when list
+done
+jq '.process.args = ["cat", "/proc/self/cgroup"]' b/config.json >b/cgroup.json
+own=$(cut -d: -f3- /proc/self/cgroup | sort -u)
+is 'no cgroup with --cgroup-manager=disabled' "$(oci --cgroup-manager=disabled run -b b -f cgroup.json a | cut -d: -f3- | sort -u)" "$own"
+is 'features is what the specification has' "$(oci features | jq -c '[.ociVersionMin, (.hooks | length), (.mountOptions | index("rro") != null), .linux.mountExtensions.idmap.enabled, (.linux.namespaces | length)]')" \
+  '["1.0.0",6,true,true,8]'
+nothing_left 'nothing is left' "$before"
