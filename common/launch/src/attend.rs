@@ -41,6 +41,21 @@ pub fn attend(child: &mut Child, signals: &mut Signals, how: Attend) -> Result<p
     until_exit(child, signals, terminal.as_ref(), how.reap)
 }
 
+/// The terminal that one of the caller's streams is, else its controlling one.
+fn callers_terminal() -> Option<File> {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let mut streams = [stderr.as_fd(), stdout.as_fd(), stdin.as_fd()].into_iter();
+    match streams.find(|fd| tty::is_tty(fd)) {
+        Some(fd) => fd.try_clone_to_owned().map(File::from).ok(),
+        None => File::options().read(true).write(true).open("/dev/tty").ok(),
+    }
+}
+
+/// Rows and columns of the caller's terminal: a process that it will be joined to begins with them.
+pub fn callers_size() -> Option<(u16, u16)> {
+    callers_terminal().and_then(tty::size)
+}
+
 /// The caller's terminal, joined to the container's.
 pub(crate) struct Terminal {
     /// Put back when this is dropped; where nothing typed is handed on, the keys stay the terminal's
@@ -67,15 +82,16 @@ impl Terminal {
     /// With neither the bytes go through as they are.
     fn of_streams() -> Result<Terminal> {
         let copy = |fd: BorrowedFd| fd.try_clone_to_owned().map(File::from);
-        let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-        let streams = [stderr.as_fd(), stdout.as_fd(), stdin.as_fd()];
-        let tty = match streams.into_iter().find(|fd| tty::is_tty(fd)) {
-            Some(fd) => Some(copy(fd)?),
-            None => File::options().read(true).write(true).open("/dev/tty").ok(),
-        };
+        let tty = callers_terminal();
         let raw = |t: &File| tty::Raw::enter(t.try_clone()?).map_err(anyhow::Error::from);
         let raw = tty.as_ref().map(raw).transpose().context("put the terminal into raw mode")?;
-        Ok(Terminal { _raw: raw, tty, from: copy(stdin.as_fd())?, to: copy(stdout.as_fd())?, input: true })
+        Ok(Terminal {
+            _raw: raw,
+            tty,
+            from: copy(std::io::stdin().as_fd())?,
+            to: copy(std::io::stdout().as_fd())?,
+            input: true,
+        })
     }
 
     fn resize(&self, master: &OwnedFd) {

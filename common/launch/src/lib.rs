@@ -22,7 +22,7 @@ mod show;
 mod spaces;
 pub mod user;
 
-pub use attend::{Attend, all_signals, attend, signals};
+pub use attend::{Attend, all_signals, attend, callers_size, signals};
 pub use denials::{Denials, Tell};
 pub use enter::{Enter, enter, may_trace};
 pub use line::Door;

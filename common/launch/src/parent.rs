@@ -196,12 +196,13 @@ impl Talk {
             if let (Some(true), Some(denials)) = (ready.get(2), &mut self.child.denials) {
                 denials.answer();
             }
-            if let (Some(true), Some((number, _))) = (ready.get(1), signals.waiting()?)
-                && ENDING.contains(&number)
-            {
-                return Err(Stopped { signal: Some(number) }.into());
-            }
             if ready.first() != Some(&true) {
+                // Who has had its exec gets the signal itself, from whoever attends it.
+                if let (Some(true), Some((number, _))) = (ready.get(1), signals.waiting()?)
+                    && ENDING.contains(&number)
+                {
+                    return Err(Stopped { signal: Some(number) }.into());
+                }
                 continue;
             }
             let (bytes, fd) = match self.line.hear().map_err(|_| lost())? {

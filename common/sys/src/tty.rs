@@ -105,3 +105,8 @@ pub fn set_size(tty: impl AsFd, rows: u16, columns: u16) -> Result<()> {
     let size = rx::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(rx::tcsetwinsize(tty, size)?)
 }
+
+/// Rows and columns of a terminal (TIOCGWINSZ); not a terminal: none.
+pub fn size(tty: impl AsFd) -> Option<(u16, u16)> {
+    rx::tcgetwinsize(tty).ok().map(|s| (s.ws_row, s.ws_col))
+}

@@ -87,6 +87,9 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
     let traced = launch::may_trace(&doc)?;
     process(&mut doc, words)?;
     words.outlets.fit(doc.terminal(), words.detach)?;
+    if !words.detach {
+        started::size_as_caller(&mut doc)?;
+    }
     let open = words.outlets.open(extra)?;
     let host = host()?;
     let mut look = container.look(&doc, &host, Path::new(&record.bundle))?;

@@ -25,7 +25,10 @@ pub struct Run {
 
 /// The verb.
 pub fn run(container: &Container, words: &Run, engine: &Engine) -> Result<u8> {
-    let made = Made::begin(container, &words.making, engine, words.detach)?;
+    let mut made = Made::begin(container, &words.making, engine, words.detach)?;
+    if !words.detach {
+        started::size_as_caller(&mut made.doc)?;
+    }
     let reap = !words.detach && !words.making.no_subreaper;
     if reap {
         sys::process::subreaper().context("adopt the container's orphans")?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use doc::Doc;
 use launch::Child;
+use serde_json::json;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use step::{Act, Done, Fail, Fault, Next, Step, Watch};
@@ -156,6 +157,17 @@ pub fn settle_environment(doc: &mut Doc) -> Result<()> {
     }
     env.retain(|e| e != "HOME=");
     doc.set("/process/env", env)?;
+    Ok(())
+}
+
+/// A process that the caller's terminal will be joined to has its size from the start.
+pub fn size_as_caller(doc: &mut Doc) -> Result<()> {
+    if doc.terminal()
+        && doc.get("/process/consoleSize").is_none()
+        && let Some((rows, columns)) = launch::callers_size()
+    {
+        doc.set("/process/consoleSize", json!({ "height": rows, "width": columns }))?;
+    }
     Ok(())
 }
 
