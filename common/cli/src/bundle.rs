@@ -72,7 +72,9 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
     // are not: it goes only when it is empty.
     let shared = !given.ends_with(&format!("/{id}"));
     let mut members = Vec::new();
-    for dir in host.cgroup_dirs(given) {
+    // In every hierarchy: which of them it asked for is known only where its document can be read.
+    let every = Host { every_hierarchy: true, ..host.clone() };
+    for dir in every.cgroup_dirs(given, &[]) {
         if given == own {
             let above = dir.path.parent().unwrap_or(&dir.path).to_owned();
             acts.push(Act::Cgroup { path: above, shared: true });

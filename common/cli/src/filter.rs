@@ -108,6 +108,7 @@ fn act<S: Stage>(words: &Filter<S>, changes: bool, doc: &mut Doc, host: &Host) -
     if words.drive.dry_run > 0 {
         return output::print(&show(&steps)).map(|()| 0);
     }
+    steps.iter_mut().for_each(|s| s.act.remember());
     let mut driver = Driver::new(S::NAME, &words.drive)?;
     let made = driver.run(&steps)?;
     match (words.container.is_some(), changes) {

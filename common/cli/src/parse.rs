@@ -34,6 +34,11 @@ pub fn some_size(text: &str) -> Result<i64, String> {
     }
 }
 
+/// A size, or -1 for no limit.
+pub fn size_or_none(text: &str) -> Result<i64, String> {
+    if text == "-1" { Ok(-1) } else { size(text) }
+}
+
 /// Processors, as a fraction: more than zero.
 pub fn cpus(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -79,7 +79,7 @@ pub struct Cpu {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct Pids {
-    /// Tasks; 0 or less for no limit.
+    /// Tasks; -1 for no limit.
     pub limit: Option<i64>,
 }
 
@@ -137,6 +137,7 @@ pub struct Throttle {
 #[serde(rename_all = "camelCase")]
 pub struct HugePages {
     /// `2MB`, `1GB`.
+    #[serde(alias = "pagesize")]
     pub page_size: String,
     /// Bytes.
     pub limit: u64,
@@ -170,6 +171,49 @@ pub struct Rdma {
     pub hca_handles: Option<u32>,
     /// At most.
     pub hca_objects: Option<u32>,
+}
+
+impl Resources {
+    /// Which controllers the limits ask for, by the names of v2; of `unified` by those of its files.
+    pub fn controllers(&self) -> Vec<String> {
+        let r = self;
+        let (m, c) = (&r.memory, &r.cpu);
+        let some = |n: Option<i64>| n.is_some_and(|n| n > 0);
+        let positive = |n: Option<u64>| n.is_some_and(|n| n > 0);
+        let memory = [m.limit, m.swap, m.reservation, m.kernel_tcp].into_iter().any(some);
+        let cpu = [c.period, c.shares, c.burst, c.realtime_period].into_iter().any(positive);
+        let list = [
+            ("memory", memory || m.swappiness().is_some() || m.disable_oom_killer == Some(true)),
+            ("cpu", cpu || [c.quota, c.realtime_runtime, c.idle].into_iter().any(some)),
+            ("cpuset", [&c.cpus, &c.mems].into_iter().flatten().any(|l| !l.is_empty())),
+            ("pids", r.pids.limit.is_some_and(|n| n >= 0)),
+            (
+                "io",
+                BlockIo { weight: r.block_io.weight.filter(|n| *n != 0), ..r.block_io.clone() }
+                    != BlockIo::default(),
+            ),
+            ("hugetlb", !r.hugepage_limits.is_empty()),
+            ("net_cls", r.network.class_id.is_some_and(|n| n != 0)),
+            ("net_prio", !r.network.priorities.is_empty()),
+            ("rdma", !r.rdma.is_empty()),
+        ];
+        let mut names: Vec<String> =
+            list.into_iter().filter(|(_, asked)| *asked).map(|(c, _)| c.to_owned()).collect();
+        for file in r.unified.keys() {
+            let controller = file.split('.').next().unwrap_or_default();
+            if controller != "cgroup" && !names.iter().any(|n| n == controller) {
+                names.push(controller.to_owned());
+            }
+        }
+        names
+    }
+}
+
+impl Memory {
+    /// The swappiness that was asked for: engines say none as -1, in the shape of the key.
+    pub fn swappiness(&self) -> Option<u64> {
+        self.swappiness.filter(|n| *n != u64::MAX)
+    }
 }
 
 impl Doc {

@@ -46,7 +46,7 @@ impl Look {
         let look = Look {
             id: id.to_owned(),
             bundle: bundle.to_owned(),
-            cgroups: host.cgroup_dirs(cgroup),
+            cgroups: host.cgroup_dirs(cgroup, &[]),
             mounted: true,
             overlay: None,
             dirs: vec![root.clone()],
@@ -85,7 +85,7 @@ impl Look {
         Ok(Look {
             id: id.to_owned(),
             bundle,
-            cgroups: host.cgroup_dirs(doc.cgroups_path()?.unwrap_or(&own)),
+            cgroups: host.cgroup_dirs(doc.cgroups_path()?.unwrap_or(&own), &doc.resources()?.controllers()),
             root,
             mounted: true,
             overlay: overlay(doc, host)?,
@@ -96,9 +96,9 @@ impl Look {
         })
     }
 
-    /// Whether rules for devices are in force: a v1 hierarchy holds them.
+    /// Whether rules for devices are in force: in the files of v1, or by a program on v2.
     pub fn device_rules(&self) -> bool {
-        self.cgroups.iter().any(|d| !d.v2 && d.controllers.iter().any(|c| c == "devices"))
+        self.cgroups.iter().any(|d| d.holds_devices() || (d.v2 && self.host.filters_devices()))
     }
 }
 

@@ -40,6 +40,18 @@ pub struct CgroupDir {
     pub v2: bool,
 }
 
+impl CgroupDir {
+    /// Whether every container has one in this hierarchy.
+    pub fn usual(&self) -> bool {
+        self.v2 || self.controllers.iter().any(|c| USED.contains(&c.as_str()))
+    }
+
+    /// Whether rules for devices are in files here: v1 alone.
+    pub fn holds_devices(&self) -> bool {
+        !self.v2 && self.controllers.iter().any(|c| c == "devices")
+    }
+}
+
 /// The v1 controllers that a container gets a directory in: those that limit or account it.
 const USED: [&str; 6] = ["memory", "pids", "cpu", "cpuacct", "devices", "freezer"];
 
@@ -68,11 +80,21 @@ impl Host {
         self.caps & SYS_ADMIN != 0
     }
 
-    /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use.
-    pub fn cgroup_dirs(&self, path: &str) -> Vec<CgroupDir> {
+    /// Whether the caller may put a program on a v2 cgroup that filters devices (capabilities(7)).
+    pub fn filters_devices(&self) -> bool {
+        const NET_ADMIN: u64 = 1 << 12;
+        const SYS_ADMIN: u64 = 1 << 21;
+        const BPF: u64 = 1 << 39;
+        self.caps & SYS_ADMIN != 0 || self.caps & (BPF | NET_ADMIN) == BPF | NET_ADMIN
+    }
+
+    /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use, which
+    /// are those of `more` controllers too (by v2's names).
+    pub fn cgroup_dirs(&self, path: &str, more: &[String]) -> Vec<CgroupDir> {
         // v2 freezes by itself, whatever its controllers are.
         let v2 = self.cgroups.v2().is_some();
-        let used = |c: &String| USED.contains(&c.as_str()) && !(v2 && c == "freezer");
+        let asked = |c: &String| more.iter().any(|m| m == c || (m == "io" && c == "blkio"));
+        let used = |c: &String| (USED.contains(&c.as_str()) && !(v2 && c == "freezer")) || asked(c);
         let mut dirs: Vec<CgroupDir> = self
             .cgroups
             .all

@@ -90,6 +90,9 @@ impl Act {
             }
 
             Act::Limit { cgroup, set } => limit::write(cgroup, set)?,
+            Act::HandDown { cgroup, wanted, needed } => return limit::hand_down(cgroup, wanted, needed),
+            Act::Adopt { cgroup, from } => return limit::adopt(cgroup, from),
+            Act::DeviceFilter { cgroup, rules } => limit::filter_devices(cgroup, rules)?,
             Act::Inherit { cpuset } => limit::inherit(cpuset)?,
             Act::Freeze { cgroup, v2, frozen } => cgroup::freeze(cgroup, *v2, *frozen)?,
 
@@ -179,6 +182,14 @@ impl Act {
         }
     }
 
+    /// Looks at what the step will change, so that undoing it can change it back; for the steps of which
+    /// that is known.
+    pub fn remember(&mut self) {
+        if let Act::Limit { cgroup, set } = self {
+            limit::remember(cgroup, set);
+        }
+    }
+
     /// Takes away what [`Act::make`] left for others to see; what dies with a process needs none.
     /// Already gone is fine.
     pub fn undo(&self) -> Result<()> {
@@ -208,6 +219,11 @@ impl Act {
             Act::Pin { at, .. } => {
                 mount::umount_all(at)?;
                 gone_is_fine(fs::remove_file(at))?;
+            }
+            Act::Adopt { cgroup, .. } => {
+                if let Some(above) = cgroup.parent() {
+                    limit::adopt(above, cgroup)?;
+                }
             }
             Act::Members { cgroup } => kill_all(cgroup)?,
             Act::Limit { cgroup, set } => limit::back(cgroup, set),

@@ -187,6 +187,14 @@ pub enum Act {
     /// Limits of a cgroup, written in an order that the kernel takes: one may hold another in bounds.
     /// Undone: what is known of the former values holds again.
     Limit { cgroup: PathBuf, set: Vec<Setting> },
+    /// Controllers of a v2 cgroup for those below it, as far as it has them; `needed` it must have.
+    HandDown { cgroup: PathBuf, wanted: Vec<String>, needed: Vec<String> },
+    /// The processes of another cgroup, and of those below it, are in this one: v1, where a process is in
+    /// one cgroup of each hierarchy. Undone: they are in the one above.
+    Adopt { cgroup: PathBuf, from: PathBuf },
+    /// Rules for devices, as a program on a v2 cgroup (bpf(2)); in place of those from before at once. In
+    /// order: a later one wins, and what none speaks of is denied. It goes with the cgroup.
+    DeviceFilter { cgroup: PathBuf, rules: Vec<Access> },
     /// A cpuset of v1 gets the processors and memory nodes of the one above, where it has none: it takes
     /// nobody in before (cpuset(7)).
     Inherit { cpuset: PathBuf },
@@ -326,13 +334,19 @@ fn is_character(kind: &str) -> bool {
 }
 
 /// One limit of a cgroup.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
-    /// The file; the first that is there, where kernels call it differently.
-    pub files: Vec<String>,
+    /// The file.
+    pub file: String,
     /// What is written into it.
     pub text: String,
+    /// Another file and its text, for a kernel that has not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub or: Option<(String, String)>,
+    /// A kernel without the file does what is asked for already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// What it said before, for an update that fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
@@ -348,6 +362,34 @@ pub enum Ask {
     Agent { path: PathBuf, state: serde_json::Value },
     /// Whoever started the process: is asked instead of a denial, tells of it, and denies.
     Parent {},
+}
+
+/// What may be done with a device, or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Granted, or denied.
+    pub allow: bool,
+    /// `b` or `c`; none: both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<char>,
+    /// None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major: Option<u32>,
+    /// None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor: Option<u32>,
+    /// Some of `r`, `w`, `m` (mknod).
+    pub access: String,
+}
+
+/// As devices.list of v1 has it: `c 1:3 rwm`.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let number = |n: Option<u32>| n.map_or("*".to_owned(), |n| n.to_string());
+        let kind = self.kind.unwrap_or('a');
+        write!(f, "{kind} {}:{} {}", number(self.major), number(self.minor), self.access)
+    }
 }
 
 /// What doing a step came to.

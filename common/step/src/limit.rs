@@ -1,19 +1,29 @@
 //! Limits of a cgroup: files that the kernel checks against each other, and explains with a number.
 
-use crate::{Fail, Setting};
+use crate::{Access, Done, Fail, Setting};
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use sys::Errno;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use sys::{Errno, bpf};
 
 const EINVAL: Errno = Errno(22);
 const EBUSY: Errno = Errno(16);
 const EACCES: Errno = Errno(13);
 const ENOENT: Errno = Errno(2);
 
-/// Writes them all. What the kernel refuses for the sake of another is tried again after that one:
-/// memory may not exceed memory and swap, whichever of them is raised or lowered.
+/// Writes them all, or none: what is known of the former values holds again after a failure.
 pub fn write(cgroup: &Path, set: &[Setting]) -> Result<(), Fail> {
+    let done = all(cgroup, set);
+    if done.is_err() {
+        back(cgroup, set);
+    }
+    done
+}
+
+/// What the kernel refuses for the sake of another is tried again after that one: memory may not exceed
+/// memory and swap, whichever of them is raised or lowered.
+fn all(cgroup: &Path, set: &[Setting]) -> Result<(), Fail> {
     let mut late = Vec::new();
     for setting in set {
         match one(cgroup, setting) {
@@ -24,32 +34,193 @@ pub fn write(cgroup: &Path, set: &[Setting]) -> Result<(), Fail> {
     late.into_iter().try_for_each(|setting| one(cgroup, setting))
 }
 
+/// What the files of a cgroup that is there say now, so that it can be written back.
+pub fn remember(cgroup: &Path, set: &mut [Setting]) {
+    if !cgroup.is_dir() {
+        return;
+    }
+    for setting in set {
+        let files = [Some(&setting.file), setting.or.as_ref().map(|(file, _)| file)];
+        let now =
+            files.into_iter().flatten().find_map(|f| Some((f, fs::read_to_string(cgroup.join(f)).ok()?)));
+        setting.former = now.map(|(file, now)| former(file, &now, &setting.text));
+    }
+}
+
+/// The line, or lines, that make a file say again what it says now. In a file of values by device that
+/// is the line of the device, or the one that takes it out.
+fn former(file: &str, now: &str, text: &str) -> String {
+    let device = text.split_whitespace().next().filter(|w| w.contains(':') && !file.starts_with("cpuset."));
+    let line = |word: &str| now.lines().find(|l| l.split_whitespace().next() == Some(word));
+    match device {
+        Some(device) => line(device).map_or_else(
+            || match file {
+                "io.max" => format!("{device} rbps=max wbps=max riops=max wiops=max"),
+                f if f.starts_with("io.") => format!("{device} default"),
+                _ => format!("{device} 0"),
+            },
+            str::to_owned,
+        ),
+        // A weight stands among those of the devices.
+        None => line("default").unwrap_or(now).trim().to_owned(),
+    }
+}
+
 /// Writes back what is known, as far as the kernel takes it.
 pub fn back(cgroup: &Path, set: &[Setting]) {
-    let former = |s: &Setting| Some(Setting { text: s.former.clone()?, ..s.clone() });
+    let former = |s: &Setting| {
+        let text = s.former.clone()?;
+        Some(Setting { or: s.or.clone().map(|(file, _)| (file, text.clone())), text, ..s.clone() })
+    };
     let set: Vec<Setting> = set.iter().filter_map(former).collect();
-    let _ = write(cgroup, &set);
+    let refused = set.iter().filter(|s| one(cgroup, s).is_err());
+    for setting in refused.collect::<Vec<_>>() {
+        let _ = one(cgroup, setting);
+    }
 }
 
 fn one(cgroup: &Path, setting: &Setting) -> Result<(), Fail> {
-    let path = file(cgroup, setting)?;
-    // One write a line: a file of limits by device takes one of them at a time.
-    for line in setting.text.split('\n') {
-        let put = fs::File::options().write(true).open(&path).and_then(|mut f| f.write_all(line.as_bytes()));
+    let Setting { file, text, or, optional, .. } = setting;
+    let first = lines(cgroup, file, text);
+    let missing = |r: &Result<(), Fail>| matches!(r, Err(e) if e.errno == ENOENT);
+    if !missing(&first) || cgroup.join(file).exists() {
+        return first;
+    }
+    let (other, result) = match or {
+        Some((other, text)) => (Some(other), lines(cgroup, other, text)),
+        None => (None, first),
+    };
+    match result {
+        Err(e) if e.errno == ENOENT && *optional => Ok(()),
+        Err(e) if e.errno == ENOENT && e.why.is_none() => {
+            let names: Vec<&str> = [Some(file), other].into_iter().flatten().map(String::as_str).collect();
+            Err(Fail { why: Some(lacking(cgroup, &names)), ..e })
+        }
+        other => other,
+    }
+}
+
+/// One write a line: a file of limits by device takes one of them at a time. No text is an empty line,
+/// by which a cpuset is given up.
+fn lines(cgroup: &Path, file: &str, text: &str) -> Result<(), Fail> {
+    let path = cgroup.join(file);
+    let some = text.split('\n').filter(|l| !l.is_empty());
+    for line in some.chain(text.is_empty().then_some("\n")) {
+        // The files are there or not: none is made, and no link is followed.
+        let put = fs::File::options()
+            .write(true)
+            .custom_flags(sys::O_NOFOLLOW)
+            .open(&path)
+            .and_then(|mut f| f.write_all(line.as_bytes()));
         put.map_err(|e| explain(cgroup, &path, line, e.into()))?;
     }
     Ok(())
 }
 
-fn file(cgroup: &Path, setting: &Setting) -> Result<PathBuf, Fail> {
-    let paths: Vec<PathBuf> = setting.files.iter().map(|f| cgroup.join(f)).collect();
-    match paths.iter().find(|p| p.exists()) {
-        Some(path) => Ok(path.clone()),
-        None => Err(Fail {
-            errno: ENOENT,
-            why: Some(format!("this kernel has no {}", setting.files.join(" or "))),
-            status: None,
-        }),
+/// Why a file is not there: in v2 the controller has not been handed down, or the kernel has none such.
+fn lacking(cgroup: &Path, names: &[&str]) -> String {
+    let controller = names.first().and_then(|n| n.split('.').next()).unwrap_or_default();
+    match fs::read_to_string(cgroup.join("cgroup.controllers")) {
+        Ok(has) if !has.split_whitespace().any(|c| c == controller) && controller != "cgroup" => {
+            let has = if has.trim().is_empty() { "none" } else { has.trim() };
+            format!("controller {controller} is not in {}/cgroup.controllers ({has})", cgroup.display())
+        }
+        _ => format!("this kernel has no {}", names.join(" or ")),
+    }
+}
+
+/// Post-condition: the cgroups below have those that are needed, and of the others those that they can.
+pub fn hand_down(cgroup: &Path, wanted: &[String], needed: &[String]) -> Result<Done, Fail> {
+    let read = |file: &str| fs::read_to_string(cgroup.join(file)).unwrap_or_default();
+    let file = cgroup.join("cgroup.subtree_control");
+    let on = read("cgroup.subtree_control");
+    let off: Vec<&String> = wanted.iter().filter(|c| !on.split_whitespace().any(|o| o == *c)).collect();
+    if off.is_empty() {
+        return Ok(Done::WasSo);
+    }
+    let all: Vec<String> = off.iter().map(|c| format!("+{c}")).collect();
+    if fs::write(&file, all.join(" ")).is_ok() {
+        return Ok(Done::Made);
+    }
+    for controller in off {
+        let Err(e) = fs::write(&file, format!("+{controller}")) else { continue };
+        if !needed.contains(controller) {
+            continue;
+        }
+        let errno = Errno::from(e);
+        let has = read("cgroup.controllers");
+        let kind = read("cgroup.type");
+        let why = if !has.split_whitespace().any(|c| c == controller) {
+            let has = if has.trim().is_empty() { "none" } else { has.trim() };
+            let (above, at) = (cgroup.parent().unwrap_or(cgroup).display(), cgroup.display());
+            Some(format!(
+                "{controller} is not in {at}/cgroup.controllers ({has}): it is handed down by \
+                 'echo +{controller} >{above}/cgroup.subtree_control'"
+            ))
+        } else if kind.contains("threaded") || kind.contains("invalid") {
+            Some(format!("{controller}: the cgroup is {}", kind.trim()))
+        } else if errno == EBUSY {
+            Some(format!("{controller}: processes are in the cgroup itself, so none may be limited below it"))
+        } else {
+            Some(format!("{controller}: {errno}"))
+        };
+        return Err(Fail { errno, why, status: None });
+    }
+    Ok(Done::Made)
+}
+
+/// Post-condition: whoever was in the one cgroup is in the other. A fork may outrun one pass.
+pub fn adopt(cgroup: &Path, from: &Path) -> Result<Done, Fail> {
+    let mut done = Done::WasSo;
+    for _ in 0..1000 {
+        let within = sys::cgroup::all_procs(cgroup);
+        let pids: Vec<i32> =
+            sys::cgroup::all_procs(from).into_iter().filter(|p| !within.contains(p)).collect();
+        if pids.is_empty() {
+            return Ok(done);
+        }
+        for pid in pids {
+            match fs::write(cgroup.join("cgroup.procs"), pid.to_string()) {
+                // It has ended.
+                Err(e) if e.raw_os_error() == Some(sys::ESRCH) => {}
+                other => other?,
+            }
+            done = Done::Made;
+        }
+    }
+    Err(EBUSY.into())
+}
+
+/// Post-condition: the rules are in force, and no older ones of ours.
+pub fn filter_devices(cgroup: &Path, rules: &[Access]) -> Result<(), Fail> {
+    let bits = |access: &str| {
+        access.chars().fold(0, |bits, c| {
+            bits | match c {
+                'm' => bpf::MKNOD,
+                'r' => bpf::READ,
+                'w' => bpf::WRITE,
+                _ => 0,
+            }
+        })
+    };
+    let rule = |a: &Access| bpf::DeviceRule {
+        allow: a.allow,
+        kind: a.kind,
+        major: a.major,
+        minor: a.minor,
+        access: bits(&a.access),
+    };
+    match bpf::filter_devices(cgroup, &rules.iter().map(rule).collect::<Vec<_>>()) {
+        // Whoever has a user namespace around cannot make a device there (mknod(2)).
+        Err(Errno(sys::EPERM)) if sys::ns::in_user_namespace() => Ok(()),
+        Err(errno @ Errno(sys::EPERM)) => {
+            let why = Some("bpf(2) is not permitted: it needs CAP_BPF, or CAP_SYS_ADMIN".into());
+            Err(Fail { errno, why, status: None })
+        }
+        Err(errno @ Errno(sys::ENOSYS)) => {
+            Err(Fail { errno, why: Some("this kernel has no bpf(2)".into()), status: None })
+        }
+        other => Ok(other?),
     }
 }
 
@@ -87,4 +258,31 @@ pub fn inherit(cpuset: &Path) -> Result<(), Fail> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_by_device_are_remembered_by_line() {
+        for (file, now, text, said) in [
+            ("memory.max", "4096\n", "max", "4096"),
+            (
+                "io.max",
+                "8:0 rbps=9 wbps=max riops=max wiops=max\n",
+                "8:0 wbps=3",
+                "8:0 rbps=9 wbps=max riops=max wiops=max",
+            ),
+            ("io.max", "", "8:0 wbps=3", "8:0 rbps=max wbps=max riops=max wiops=max"),
+            ("blkio.throttle.read_bps_device", "8:16 7\n", "8:0 3", "8:0 0"),
+            ("io.weight", "default 100\n8:0 7\n", "20", "default 100"),
+            ("io.weight", "default 100\n8:0 7\n", "8:0 20", "8:0 7"),
+            ("io.bfq.weight", "default 100\n", "8:0 20", "8:0 default"),
+            ("cpuset.cpus", "0-1\n", "0-1:1/2", "0-1"),
+            ("cpuset.cpus", "\n", "0", ""),
+        ] {
+            assert_eq!(former(file, now, text), said, "{file}");
+        }
+    }
 }

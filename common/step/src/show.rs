@@ -113,6 +113,21 @@ impl Act {
                 let lines: Vec<String> = set.iter().map(|s| show_setting(cgroup, s)).collect();
                 lines.join("\n")
             }
+            Act::Adopt { cgroup, from } => format!(
+                "for p in $(find {} -name cgroup.procs -exec cat {{}} + 2>/dev/null); do echo $p >{}; done",
+                q(from),
+                q(&cgroup.join("cgroup.procs"))
+            ),
+            Act::HandDown { cgroup, wanted, needed } => {
+                let file = q(&cgroup.join("cgroup.subtree_control"));
+                let more = wanted.iter().filter(|c| !needed.contains(c)).map(String::as_str);
+                let more = more.collect::<Vec<_>>().join(" ");
+                let all = needed.iter().map(|c| format!("+{c}")).collect::<Vec<_>>().join(" ");
+                let needed = (!all.is_empty()).then(|| format!("echo {} >{file}", quote(&all)));
+                let tried = (!more.is_empty())
+                    .then(|| format!("for c in {more}; do echo +$c >{file} 2>/dev/null || :; done"));
+                needed.into_iter().chain(tried).collect::<Vec<_>>().join("; ")
+            }
             Act::Inherit { cpuset } => {
                 let (own, above) = (q(cpuset), q(cpuset.parent().unwrap_or(cpuset)));
                 format!(
@@ -265,13 +280,17 @@ impl Act {
             Act::LinkUp { name, .. } => format!("bring up link {name}"),
             Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
             Act::Limit { cgroup, set } => match set.first() {
-                Some(s) => format!(
-                    "write '{}' to {}",
-                    s.text,
-                    p(&cgroup.join(s.files.first().map_or("", String::as_str)))
-                ),
+                Some(s) => format!("write '{}' to {}", s.text, p(&cgroup.join(&s.file))),
                 None => format!("limit {}", p(cgroup)),
             },
+            Act::HandDown { cgroup, needed, .. } if needed.is_empty() => {
+                format!("hand down controllers in {}", p(cgroup))
+            }
+            Act::HandDown { cgroup, needed, .. } => {
+                format!("hand down {} in {}", needed.join(", "), p(cgroup))
+            }
+            Act::Adopt { cgroup, .. } => format!("move processes to cgroup {}", p(cgroup)),
+            Act::DeviceFilter { cgroup, .. } => format!("put device rules on {}", p(cgroup)),
             Act::Inherit { cpuset } => format!("fill cpuset {}", p(cpuset)),
             Act::Freeze { cgroup, frozen: true, .. } => format!("freeze {}", p(cgroup)),
             Act::Freeze { cgroup, frozen: false, .. } => format!("thaw {}", p(cgroup)),
@@ -312,13 +331,20 @@ impl Act {
 }
 
 fn show_setting(cgroup: &Path, setting: &crate::Setting) -> String {
-    let text = quote(&setting.text);
-    match setting.files.as_slice() {
-        [one] => format!("echo {text} >{}", q(&cgroup.join(one))),
-        many => {
-            let files: Vec<String> = many.iter().map(|f| q(&cgroup.join(f))).collect();
-            format!("for f in {}; do [ ! -e $f ] || {{ echo {text} >$f; break; }}; done", files.join(" "))
+    let write = |file: &str, text: &str| {
+        let file = q(&cgroup.join(file));
+        // One write a line: a file of limits by device takes one of them at a time.
+        let lines: Vec<String> = text.split('\n').map(|l| format!("echo {} >{file}", quote(l))).collect();
+        lines.join("; ")
+    };
+    let first = write(&setting.file, &setting.text);
+    let there = |file: &str| format!("[ -e {} ]", q(&cgroup.join(file)));
+    match &setting.or {
+        Some((file, text)) => {
+            format!("if {}; then {first}; else {}; fi", there(&setting.file), write(file, text))
         }
+        None if setting.optional => format!("if {}; then {first}; fi", there(&setting.file)),
+        None => first,
     }
 }
 

@@ -94,6 +94,11 @@ const CONTROLLERS: [&str; 13] = [
     "rdma",
 ];
 
+/// Major and minor number of a device's st_rdev.
+pub fn device(rdev: u64) -> (u32, u32) {
+    (rustix::fs::major(rdev), rustix::fs::minor(rdev))
+}
+
 /// The processes in a cgroup directory; gone is none.
 pub fn procs(dir: &Path) -> Vec<i32> {
     let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();

@@ -2,6 +2,7 @@
 //! JSON nor any path of ours. nix where it has the call, rustix where nix lacks it, libc where both do.
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod cgroup;
 pub mod copy;
 pub mod cred;
@@ -31,4 +32,4 @@ pub use libc::{
 };
 
 /// open(2): a FIFO or a device does not make the caller wait.
-pub use libc::O_NONBLOCK;
+pub use libc::{O_NOFOLLOW, O_NONBLOCK};

@@ -1,43 +1,52 @@
 //! Other limits for a cgroup that is in use: what is written is what has changed, and with the first
 //! refusal the former values hold again.
 
-use crate::{lacking, v1, v2};
-use anyhow::Result;
+use crate::{check, devices, v1, v2};
+use anyhow::{Result, bail};
 use doc::{Doc, Resources};
-use serde_json::Value;
-use state::Host;
+use serde_json::{Map, Value};
+use state::{CgroupDir, Host};
 use std::fs;
 use step::{Act, Step};
 
 /// Writes `changes` (of the shape of `linux.resources`) into the document, and gives the steps that
-/// make them so in the cgroup at `path`; each knows the value that it replaces.
+/// make them so in the cgroup at `path`; each knows the value that it replaces. Rules for devices stay
+/// unless there are new ones, which stand for all.
 pub fn update(doc: &mut Doc, changes: &Value, host: &Host, path: &str) -> Result<Vec<Step>> {
+    if !changes.is_object() {
+        bail!("update: the limits are no JSON object");
+    }
     let mut changed = Doc::default();
     changed.set("/linux/resources", changes.clone())?;
     let asked = changed.resources()?;
     merge(doc, "/linux/resources", changes)?;
     let whole = doc.resources()?;
-    let dirs: Vec<_> = host.cgroup_dirs(path).into_iter().filter(|d| d.path.is_dir()).collect();
-    lacking(&asked, &dirs)?;
+    let dirs = host.cgroup_dirs(path, &whole.controllers());
+    let dirs: Vec<_> = dirs.into_iter().filter(|d| d.path.is_dir()).collect();
+    let complete = completed(&asked, &whole);
+    let v2_alone = dirs.iter().all(|d| d.v2);
+    check::check(if v2_alone { &complete } else { &asked }, &dirs)?;
     let mut acts = Vec::new();
     for dir in &dirs {
         if dir.v2 {
-            v2::limits(dir, &completed(&asked, &whole), &mut acts);
+            in_use(dir, &asked)?;
+            v2::limits(dir, &complete, &mut acts);
         } else {
             v1::limits(dir, &asked, &mut acts);
         }
-        if !asked.devices.is_empty() {
-            v1::devices(dir, &asked, &mut acts);
-        }
     }
-    acts.iter_mut().for_each(remember);
+    acts.iter_mut().for_each(Act::remember);
+    // They come last: what was cannot be read from them.
+    for dir in &dirs {
+        acts.extend(devices::rules(dir, &dirs, &asked.devices, host.filters_devices())?);
+    }
     Ok(acts.into_iter().map(Step::parent).collect())
 }
 
 /// Two keys of the document that are one file of v2's.
 fn completed(asked: &Resources, whole: &Resources) -> Resources {
     let mut r = asked.clone();
-    if r.memory.swap.is_some() && r.memory.limit.is_none() {
+    if r.memory.swap.is_some_and(|n| n > 0) && r.memory.limit.is_none() {
         r.memory.limit = whole.memory.limit;
     }
     if r.cpu.quota.is_some() != r.cpu.period.is_some() {
@@ -47,19 +56,20 @@ fn completed(asked: &Resources, whole: &Resources) -> Resources {
     r
 }
 
-/// What the files say now. A file of values by device is left out: its lines are no values.
-fn remember(act: &mut Act) {
-    let Act::Limit { cgroup, set } = act else { return };
-    for setting in set {
-        let by_device = |f: &String| f.ends_with("_device") || f == "io.max" || f == "io.weight";
-        let now = |f: &String| fs::read_to_string(cgroup.join(f)).ok();
-        if !setting.files.iter().any(by_device) {
-            setting.former = setting.files.iter().find_map(now).map(|t| t.trim().to_owned());
+/// `checkBeforeUpdate`: v2 ends processes where v1 says that memory is in use (config-linux.md).
+fn in_use(dir: &CgroupDir, asked: &Resources) -> Result<()> {
+    let m = &asked.memory;
+    let text = fs::read_to_string(dir.path.join("memory.current")).unwrap_or_default();
+    let (Some(true), Ok(usage)) = (m.check_before_update, text.trim().parse::<i64>()) else { return Ok(()) };
+    for (name, limit) in [("memory+swap", m.swap), ("memory", m.limit)] {
+        if let Some(limit) = limit.filter(|n| *n > 0 && *n <= usage) {
+            bail!("rejecting {name} limit {limit} <= usage {usage}");
         }
     }
+    Ok(())
 }
 
-/// Objects are merged key by key, anything else is replaced.
+/// Objects are merged key by key, lists of values by device entry by entry; anything else is replaced.
 fn merge(doc: &mut Doc, pointer: &str, value: &Value) -> Result<()> {
     match value {
         Value::Object(map) => map.iter().try_for_each(|(key, value)| {
@@ -67,6 +77,60 @@ fn merge(doc: &mut Doc, pointer: &str, value: &Value) -> Result<()> {
             merge(doc, &format!("{pointer}/{key}"), value)
         }),
         Value::Null => Ok(()),
+        Value::Array(new) if names(pointer).is_some() => {
+            let names = names(pointer).unwrap_or_default();
+            let mut list: Vec<Value> = doc.read(pointer)?.unwrap_or_default();
+            new.iter().for_each(|entry| put(&mut list, entry, names));
+            Ok(doc.set(pointer, list)?)
+        }
         other => Ok(doc.set(pointer, other.clone())?),
+    }
+}
+
+/// The keys by which the entries of a list are told apart.
+fn names(pointer: &str) -> Option<&'static [&'static str]> {
+    Some(match pointer.strip_prefix("/linux/resources/")? {
+        "hugepageLimits" => &["pageSize"],
+        "network/priorities" => &["name"],
+        block if block.starts_with("blockIO/") => &["major", "minor"],
+        _ => return None,
+    })
+}
+
+/// In place of those of the same name, of which the last counts; or as one more.
+pub(crate) fn put(list: &mut Vec<Value>, entry: &Value, names: &[&str]) {
+    let same = |v: &&mut Value| names.iter().all(|n| v.get(n) == entry.get(n));
+    match list.iter_mut().rev().find(same) {
+        Some(Value::Object(old)) => {
+            let new: Map<String, Value> = entry.as_object().cloned().unwrap_or_default();
+            old.extend(new);
+        }
+        _ => list.push(entry.clone()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lists_by_device_keep_the_others() {
+        let mut doc = Doc::default();
+        let at = "/linux/resources";
+        merge(&mut doc, at, &json!({"cpu": {"quota": 5}, "devices": [{"allow": true}]})).unwrap();
+        let entry = |minor: u64, rate: u64| json!({"major": 8, "minor": minor, "rate": rate});
+        let rates = |list: Value| json!({"blockIO": {"throttleReadBpsDevice": list}});
+        merge(&mut doc, at, &rates(json!([entry(0, 1), entry(16, 1)]))).unwrap();
+        merge(&mut doc, at, &rates(json!([entry(16, 2), entry(32, 2)]))).unwrap();
+        let more = json!({"cpu": {"period": 7, "shares": null}, "devices": [{"allow": false}]});
+        merge(&mut doc, at, &more).unwrap();
+        let whole = json!({
+            "cpu": {"quota": 5, "period": 7},
+            "devices": [{"allow": false}],
+            "blockIO": {"throttleReadBpsDevice": [entry(0, 1), entry(16, 2), entry(32, 2)]}
+        });
+        assert_eq!(doc.get(at), Some(&whole));
     }
 }

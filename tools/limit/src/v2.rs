@@ -1,6 +1,6 @@
 //! Limits as the files of cgroup v2 have them (kernel documentation, admin-guide/cgroup-v2.rst).
 
-use crate::{PERIOD, group, max, one};
+use crate::{PERIOD, group, list, max, one, or, tasks};
 use doc::{Resources, Throttle};
 use state::CgroupDir;
 use step::{Act, Setting};
@@ -13,32 +13,23 @@ pub(crate) fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
         put(memory(r));
     }
     if has("cpu") {
-        let cpu = &r.cpu;
-        put(cpu.idle.map(|n| one("cpu.idle", n)).into_iter().collect());
-        // An idle cgroup has no weight.
-        let shares = cpu.shares.filter(|n| *n != 0 && cpu.idle != Some(1));
-        put(shares.map(|n| one("cpu.weight", weight(n))).into_iter().collect());
-        let quota = cpu.quota.filter(|n| *n != 0);
-        if quota.is_some() || cpu.period.is_some() {
-            let text = format!("{} {}", max(quota.unwrap_or(-1)), cpu.period.unwrap_or(PERIOD));
-            put(vec![one("cpu.max", text)]);
-        }
-        put(cpu.burst.map(|n| one("cpu.max.burst", n)).into_iter().collect());
+        put(cpu(r));
     }
     if has("cpuset") {
-        let list = |l: &Option<String>| l.clone().filter(|l| !l.is_empty());
         put(list(&r.cpu.cpus).map(|l| one("cpuset.cpus", l)).into_iter().collect());
         put(list(&r.cpu.mems).map(|l| one("cpuset.mems", l)).into_iter().collect());
     }
     if has("pids") {
-        put(r.pids.limit.map(|n| one("pids.max", max(n))).into_iter().collect());
+        put(r.pids.limit.map(tasks).into_iter().collect());
     }
     if has("io") {
         block(r).into_iter().for_each(|s| put(vec![s]));
     }
     if has("hugetlb") {
         for h in &r.hugepage_limits {
-            put(vec![one(&format!("hugetlb.{}.max", h.page_size), h.limit)]);
+            let file = |middle: &str| format!("hugetlb.{}{middle}.max", h.page_size);
+            put(vec![one(&file(""), h.limit)]);
+            put(vec![Setting { optional: true, ..one(&file(".rsvd"), h.limit) }]);
         }
     }
     if has("rdma") {
@@ -52,30 +43,53 @@ pub(crate) fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
 fn memory(r: &Resources) -> Vec<Setting> {
     let m = &r.memory;
     let limit = m.limit.filter(|n| *n != 0);
-    // The document's swap is memory and swap together, v2's is swap alone.
+    // The document's swap is memory and swap together, v2's is swap alone. Where the kernel does not
+    // count swap, none and all of it are as they are asked for.
     let swap = match (m.swap.filter(|n| *n != 0), limit) {
         (Some(-1), _) | (None, Some(-1)) => Some("max".to_owned()),
-        (Some(both), Some(memory)) if memory > 0 => Some((both - memory).max(0).to_string()),
+        (Some(both), Some(-1)) => Some(both.to_string()),
+        (Some(both), Some(memory)) => Some((both - memory).to_string()),
         _ => None,
     };
+    let free = |text: &str| text == "0" || text == "max";
     let list = [
-        swap.map(|n| one("memory.swap.max", n)),
-        limit.map(|n| one("memory.max", max(n))),
-        m.reservation.filter(|n| *n != 0).map(|n| one("memory.low", max(n))),
+        swap.map(|n| Setting { optional: free(&n), ..one("memory.swap.max", n) }),
+        limit.map(|n| Setting { optional: n == -1, ..one("memory.max", max(n)) }),
+        m.reservation.filter(|n| *n != 0).map(|n| Setting { optional: n == -1, ..one("memory.low", max(n)) }),
     ];
     list.into_iter().flatten().collect()
 }
 
+fn cpu(r: &Resources) -> Vec<Setting> {
+    let cpu = &r.cpu;
+    // An idle cgroup has no weight.
+    let shares = cpu.shares.filter(|n| *n != 0 && cpu.idle != Some(1));
+    let (quota, period) = (cpu.quota.filter(|n| *n != 0), cpu.period.filter(|n| *n != 0));
+    let bandwidth = (quota.is_some() || period.is_some()).then(|| {
+        let text = format!("{} {}", max(quota.unwrap_or(-1)), period.unwrap_or(PERIOD));
+        Setting { optional: quota.is_none_or(|n| n < 0), ..one("cpu.max", text) }
+    });
+    let list = [
+        cpu.idle.map(|n| Setting { optional: n == 0, ..one("cpu.idle", n) }),
+        shares.map(|n| one("cpu.weight", weight(n))),
+        bandwidth,
+        cpu.burst.map(|n| Setting { optional: n == 0, ..one("cpu.max.burst", n) }),
+    ];
+    list.into_iter().flatten().collect()
+}
+
+/// bfq's weights are those of the document; io.weight goes from 1 to 10000.
 fn block(r: &Resources) -> Vec<Setting> {
     let b = &r.block_io;
-    // bfq's weights are those of the document; io.weight goes from 1 to 10000.
-    let io_weight = |n: u64| 1 + (n.clamp(10, 1000) - 10) * 9999 / 990;
+    let scaled = |n: u64| 1 + (n.clamp(10, 1000) - 10) * 9999 / 990;
     let mut list = Vec::new();
-    if let Some(n) = b.weight.filter(|n| *n != 0) {
-        list.push(one("io.weight", io_weight(n)));
-    }
+    list.extend(
+        b.weight.filter(|n| *n != 0).map(|n| or(one("io.bfq.weight", n), "io.weight", scaled(n).to_string())),
+    );
     for w in &b.weight_device {
-        list.extend(w.weight.map(|n| one("io.weight", format!("{}:{} {}", w.major, w.minor, io_weight(n)))));
+        let line = |n: u64| format!("{}:{} {n}", w.major, w.minor);
+        let weight = w.weight.filter(|n| *n != 0);
+        list.extend(weight.map(|n| or(one("io.bfq.weight", line(n)), "io.weight", line(scaled(n)))));
     }
     let rates: [(&str, &[Throttle]); 4] = [
         ("rbps", &b.throttle_read_bps_device),

@@ -102,9 +102,11 @@ impl Container {
     /// What its cgroups are made by, and undone.
     pub fn cgroup_steps(&self, doc: &Doc, host: &Host) -> Result<Vec<Step>> {
         let Some(path) = self.cgroup(doc)? else { return Ok(Vec::new()) };
-        // The devices that every container has may be used, whatever the rules say (as runc).
+        // No device may be used that no rule speaks of; the devices that every container has may be,
+        // whatever the rules say (as runc).
         let mut doc = doc.clone();
-        let mut rules: Vec<serde_json::Value> = doc.read("/linux/resources/devices")?.unwrap_or_default();
+        let mut rules = vec![serde_json::json!({"allow": false, "access": "rwm"})];
+        rules.extend(doc.read::<Vec<serde_json::Value>>("/linux/resources/devices")?.unwrap_or_default());
         rules.extend(doc::default_device_rules());
         doc.set("/linux/resources/devices", rules)?;
         stave_limit::steps(&doc, host, &path)
@@ -113,7 +115,7 @@ impl Container {
     /// Its cgroup directories that are there.
     pub fn cgroups(&self, doc: &Doc, host: &Host) -> Result<Vec<state::CgroupDir>> {
         let Some(path) = self.cgroup(doc)? else { return Ok(Vec::new()) };
-        let mut dirs = host.cgroup_dirs(&path);
+        let mut dirs = host.cgroup_dirs(&path, &[]);
         dirs.retain(|d| d.path.is_dir());
         Ok(dirs)
     }

@@ -98,7 +98,7 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
         look.dirs = vec![PathBuf::from(format!("/proc/{}/root", record.pid))];
     }
     look.cgroups = match container.cgroup(&doc)? {
-        Some(path) => below::joined(host.cgroup_dirs(&path), &words.cgroup, record.pid)?,
+        Some(path) => below::joined(host.cgroup_dirs(&path, &[]), &words.cgroup, record.pid)?,
         None => Vec::new(),
     };
     let kinds = doc.namespaces()?.into_iter().map(|n| n.kind).collect();

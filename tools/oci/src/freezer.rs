@@ -8,7 +8,7 @@ use sys::cgroup;
 
 /// The directory by which the cgroup at a path is frozen; `None`: it is in no hierarchy that can.
 fn freezer(host: &Host, path: &str) -> Option<CgroupDir> {
-    let mut dirs = host.cgroup_dirs(path);
+    let mut dirs = host.cgroup_dirs(path, &[]);
     dirs.retain(|d| (d.v2 || d.controllers.iter().any(|c| c == "freezer")) && d.path.is_dir());
     dirs.pop() // v2's is the last
 }

@@ -177,7 +177,8 @@ fn cgroups(
     host: &Host,
     engine: &Engine,
 ) -> Result<(Vec<Step>, Vec<usize>)> {
-    let steps = container.cgroup_steps(doc, host)?;
+    let mut steps = container.cgroup_steps(doc, host)?;
+    steps.iter_mut().for_each(|s| s.act.remember());
     if let Some(path) = container.cgroup(doc)? {
         vacant(host, &path)?;
     }
@@ -195,7 +196,7 @@ fn cgroups(
 
 /// A cgroup with somebody's processes in it is not made a container's, which would end with it.
 fn vacant(host: &Host, path: &str) -> Result<()> {
-    for dir in host.cgroup_dirs(path) {
+    for dir in host.cgroup_dirs(path, &[]) {
         let n = sys::cgroup::all_procs(&dir.path).len();
         if n > 0 {
             bail!("container's cgroup {} is not empty: {n} process(es) found", dir.path.display());

@@ -171,7 +171,7 @@ impl Single {
 fn meant(mut given: Value) -> Value {
     for group in ["cpu", "memory", "blockIO"] {
         if let Some(map) = given.get_mut(group).and_then(Value::as_object_mut) {
-            map.retain(|key, v| key == "idle" || !(v == 0 || v == "" || v.is_null()));
+            map.retain(|key, v| key == "idle" || key == "burst" || !(v == 0 || v == "" || v.is_null()));
         }
     }
     if let Some(map) = given.as_object_mut() {

@@ -37,7 +37,7 @@ impl Freezer {
         if !at.ends_with(&format!("/{id}")) {
             return Ok(Some(None));
         }
-        let dirs = host.cgroup_dirs(at);
+        let dirs = host.cgroup_dirs(at, &[]);
         let v2 =
             dirs.iter().filter(|d| d.v2).map(|d| Freezer { file: d.path.join("cgroup.freeze"), v2: true });
         let v1 = dirs.iter().filter(|d| d.controllers.iter().any(|c| c == "freezer"));

@@ -54,7 +54,8 @@ fn rules(doc: &Doc) -> Result {
     for (n, rule) in doc.list(key).iter().enumerate() {
         let text = |k: &str| rule.get(k).and_then(Value::as_str).unwrap_or_default();
         one_of(&format!("{key}/{n}/type"), text("type"), &["", "a", "b", "c", "u"])?;
-        if text("access").chars().any(|c| !"rwm".contains(c)) {
+        // An `a` among them means nothing, and is about (runc takes it).
+        if text("access").chars().any(|c| !"rwma".contains(c)) {
             return Err(shape(&format!("{key}/{n}/access"), "not of r, w and m"));
         }
         if rule.get("allow").and_then(Value::as_bool).is_none() {
@@ -70,12 +71,14 @@ fn resources(doc: &Doc) -> Result {
             return Err(shape("/linux/resources/unified", &format!("'{file}' is no file of a cgroup")));
         }
     }
-    if doc.get("/linux/resources/memory/swappiness").and_then(Value::as_u64).is_some_and(|s| s > 100) {
+    // Engines say none as -1, in the shape of the key.
+    let bad = |s: u64| s > 100 && s != u64::MAX;
+    if doc.get("/linux/resources/memory/swappiness").and_then(Value::as_u64).is_some_and(bad) {
         return Err(shape("/linux/resources/memory/swappiness", "not from 0 to 100"));
     }
     for (n, page) in doc.list("/linux/resources/hugepageLimits").iter().enumerate() {
         let at = format!("/linux/resources/hugepageLimits/{n}");
-        let size = word(page, &at, "pageSize")?;
+        let size = word(page, &at, if page.get("pagesize").is_some() { "pagesize" } else { "pageSize" })?;
         let number = size.strip_suffix("KB").or(size.strip_suffix("MB")).or(size.strip_suffix("GB"));
         if number.is_none_or(|n| n.parse::<u32>().is_err()) {
             return Err(shape(&format!("{at}/pageSize"), &format!("'{size}' is no size such as 2MB")));
