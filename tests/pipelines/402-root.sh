@@ -39,9 +39,9 @@ gives 'with slashes at its end' yes '.root.path = "rootfs///"' 'echo yes'
 gives 'absolute' yes ".root.path = \"$T/bundle/rootfs\"" 'echo yes'
 ln -s rootfs bundle/link
 gives 'a symbolic link' yes '.root.path = "link"' 'echo yes'
-fails 'none there' 'nowhere.*: No such file or directory$' '.root.path = "nowhere"'
+fails 'none there' 'nowhere.*: no such file or directory$' '.root.path = "nowhere"'
 echo >bundle/file
-fails 'a file' 'file: Not a directory$' '.root.path = "file"'
+fails 'a file' 'file: not a directory$' '.root.path = "file"'
 mkdir bundle/mnt && mount --bind bundle/rootfs bundle/mnt
 gives 'a mount of its own' yes '.root.path = "mnt"' 'echo yes'
 mount --make-shared bundle/mnt
@@ -114,7 +114,7 @@ ln -sfn loop bundle/rootfs/loop
 fails 'a loop of links' 'mount tmpfs on /loop/x: Too many levels' '.mounts += [{destination: "/loop/x", type: "tmpfs", source: "tmpfs"}]'
 mkdir -p top && echo top >top/mark && cp -a bundle/rootfs/. top/
 gives 'on the root itself' top ".mounts = [{destination: \"/\", source: \"$T/top\", options: [\"rbind\"]}] + .mounts" 'cat /mark'
-fails 'a source that is not there' 'mount /no/such on /data: /no/such: No such file or directory$' \
+fails 'a source that is not there' 'error mounting /no/such on /data: /no/such: no such file or directory$' \
   '.mounts += [{destination: "/data", source: "/no/such", options: ["bind"]}]'
 touch bundle/rootfs/plain
 fails 'a directory on a file' "mount $T/top on /plain: $T/top is a directory, and the destination is not\$" \

@@ -34,7 +34,7 @@ is 'an unknown name is passed over' "$status $out" '0 so'
 is 'with a warning each' "$err" 'stave-spawn: warning: there is no capability ALL
 stave-spawn: warning: there is no capability CAP_NONE'
 in_it '.process.capabilities.ambient = ["CAP_KILL"]' echo so
-is 'what cannot be ambient likewise' "$status $out $err" '0 so stave-spawn: warning: CAP_KILL cannot be ambient: it is not inheritable'
+is 'what cannot be ambient likewise' "$status $out $err" "0 so stave-spawn: warning: can't raise ambient capability CAP_KILL: it is not inheritable"
 held=$(awk '/^CapPrm/ { print $2 }' /proc/self/status)
 if [ $((0x$held >> 24 & 1)) = 0 ]; then
   in_it '.process.capabilities[] += ["CAP_SYS_RESOURCE"]' echo so

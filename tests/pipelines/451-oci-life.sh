@@ -97,8 +97,8 @@ refuses 'nor by its path' 1 'create a: exec: "/nope": no such file or directory'
   'jq ".process.args = [\"/nope\"]" b/config.json >b/other.json; stave-oci --root oci create -b b -f other.json a'
 refuses 'one that may not be run' 1 'create a: exec: "/etc/passwd": permission denied' sh -c \
   'jq ".process.args = [\"/etc/passwd\"]" b/config.json >b/other.json; stave-oci --root oci create -b b -f other.json a'
-refuses 'a bundle without a document' 1 'run a: read .*/three.d/config.json: No such file or directory' sh -c 'mkdir three.d; stave-oci --root oci run -b three.d a'
-refuses 'no bundle' 1 'run a: find bundle /no/such: No such file or directory' oci run -b /no/such a
+refuses 'a bundle without a document' 1 'run a: read .*/three.d/config.json: no such file or directory' sh -c 'mkdir three.d; stave-oci --root oci run -b three.d a'
+refuses 'no bundle' 1 'run a: find bundle /no/such: no such file or directory' oci run -b /no/such a
 is 'nothing is left of those' "$(ls oci)$(cgroups_of a)" ''
 
 # A cgroup of somebody else's.
@@ -108,7 +108,7 @@ other=$!
 soon test -d "$at/stave-oci-test/other"
 echo $other >"$at/stave-oci-test/other/cgroup.procs"
 jq '.linux.cgroupsPath = "/stave-oci-test/other"' b/config.json >b/other.json
-refuses 'a cgroup with processes in it is not taken over' 1 "create a: container's cgroup .* is not empty" oci create -b b -f other.json a
+refuses 'a cgroup with processes in it is not taken over' 1 "create a: container's cgroup is not empty" oci create -b b -f other.json a
 ok 'they live' kill -0 $other
 jq '.linux.cgroupsPath = "/stave-oci-test/own"' b/config.json >b/other.json
 ok 'one beside it' oci run -d -b b -f other.json a

@@ -75,7 +75,7 @@ refuses 'a terminal for nobody' 1 'cannot allocate tty if stave-oci will detach 
 refuses 'nor with run -d' 1 'cannot allocate tty' oci run -d -b b a
 refuses 'a socket for no terminal' 1 'cannot use console socket if stave-oci will not detach or allocate tty' oci create -b b -f plain.json --console-socket "$T/s" a
 refuses 'nor in the foreground' 1 'cannot use console socket' oci run -b b --console-socket "$T/s" a
-refuses 'a socket that is not there' 1 '--console-socket: connect to /no/such/s: No such file' oci create -b b --console-socket /no/such/s a
+refuses 'a socket that is not there' 1 '--console-socket: connect to /no/such/s: no such file' oci create -b b --console-socket /no/such/s a
 is 'nothing is left of those' "$(ls oci)" ''
 
 # At a terminal: it is raw while the container has it, and what is typed arrives.

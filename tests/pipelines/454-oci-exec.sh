@@ -33,7 +33,7 @@ is 'the limits' "$(oci exec a sh -c 'ulimit -n; ulimit -Hn; umask; cat /proc/sel
 0027
 9'
 is '--cwd' "$(oci exec --cwd=/etc a pwd)" /etc
-refuses 'that is not there' 255 'exec a: change directory to /nope: No such file' oci exec --cwd /nope a pwd
+refuses 'that is not there' 255 'exec a: change directory to /nope: no such file' oci exec --cwd /nope a pwd
 refuses 'that is not absolute' 255 'exec a: .*process.cwd' oci exec --cwd nope a pwd
 is '--user' "$(oci exec --user 33 a id -u)$(oci exec -u 33:34 a id -g)" 3334
 is '--user leaves the group' "$(oci exec -u 33 a id -g)" 0
@@ -80,7 +80,7 @@ X=y
 0000000000000000'
 jq '.capabilities = {bounding: ["CAP_KILL"], effective: ["CAP_KILL"], permitted: ["CAP_KILL"]} | .user = {uid: 0, gid: 0} | .env = null' process.json >p2.json
 is 'with rights of its own' "$(oci exec -p p2.json --detach=false a | tail -n 1)" 0000000000000020
-refuses 'no such file' 255 'exec a: read /no/such: No such file' oci exec --process /no/such a
+refuses 'no such file' 255 'exec a: read /no/such: no such file' oci exec --process /no/such a
 echo '[]' >list.json
 refuses 'no process' 255 'exec a: read list.json: a process is a JSON object' oci exec --process list.json a
 echo '{"args": [], "cwd": "/"}' >empty.json

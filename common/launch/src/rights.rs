@@ -34,9 +34,14 @@ pub fn warnings(doc: &Doc, host: &Host) -> Result<Vec<String>> {
         let lost = set.iter().filter(|c| number(c).is_some() && !of.contains(c));
         lost.map(|c| format!("warning: {c} {why}")).collect()
     };
+    // In runc's words, which its suite looks for.
+    let raise = |of: &[String], why: &str| -> Vec<String> {
+        let lost = caps.ambient.iter().filter(|c| number(c).is_some() && !of.contains(c));
+        lost.map(|c| format!("warning: can't raise ambient capability {c}: {why}")).collect()
+    };
     let mut all = lacks(&caps.effective, &caps.permitted, "cannot be effective: it is not permitted");
-    all.extend(lacks(&caps.ambient, &caps.permitted, "cannot be ambient: it is not permitted"));
-    all.extend(lacks(&caps.ambient, &caps.inheritable, "cannot be ambient: it is not inheritable"));
+    all.extend(raise(&caps.permitted, "it is not permitted"));
+    all.extend(raise(&caps.inheritable, "it is not inheritable"));
     let mut names: Vec<String> = sets(&mut caps).into_iter().flat_map(|set| set.drain(..)).collect();
     names.sort();
     names.dedup();

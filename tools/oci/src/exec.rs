@@ -1,7 +1,6 @@
 //! exec: one more process in a container, with its namespaces, cgroups and rights.
 
 use crate::container::{Container, host, not_there};
-use crate::log::debugs;
 use crate::started::{self, Outlets};
 use crate::{below, state, words};
 use anyhow::{Context, Result, bail};
@@ -114,8 +113,8 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
     started::pass_on(&mut steps, open.extra);
 
     let mut signals = if words.detach { launch::signals()? } else { launch::all_signals(false)? };
-    let mut said = started::Said;
-    let watch = if debugs() { Some(&mut said as &mut dyn step::Watch) } else { None };
+    let mut said = started::Said::wanted(true);
+    let watch = said.as_mut().map(|s| s as &mut dyn step::Watch);
     let mut child = launch::start(&steps, Start { watch, ..Start::default() }, &mut signals)
         .map_err(|e| started::in_words(e, &doc))?;
     open.tell(&child, "setns").inspect_err(|_| started::end(&child))?;
@@ -142,7 +141,8 @@ fn process(doc: &mut Doc, words: &Exec) -> Result<()> {
 fn from_file(doc: &mut Doc, path: &Path) -> Result<()> {
     const INHERITED: [&str; 6] =
         ["capabilities", "apparmorProfile", "selinuxLabel", "rlimits", "oomScoreAdj", "user/umask"];
-    let text = sys::io::read_file(path).with_context(|| format!("read {}", path.display()))?;
+    // A pipe, as a shell's <(...) is one, will do.
+    let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
     let process: Value = serde_json::from_slice(&text).with_context(|| format!("read {}", path.display()))?;
     if !process.is_object() {
         bail!("read {}: a process is a JSON object", path.display());

@@ -64,7 +64,7 @@ pub fn main(name: &'static str, given: &[OsString]) -> u8 {
     match result {
         Ok(status) => status,
         Err(e) => {
-            let text = cli::line(&e);
+            let text = started::kernels_words(cli::line(&e));
             let space = if id.is_empty() { "" } else { " " };
             if !text.is_empty() {
                 log::say(log::Level::Error, &format!("{verb}{space}{id}: {text}"));
@@ -81,7 +81,7 @@ fn status(e: &anyhow::Error) -> u8 {
 
 /// The words, or the status of an end that has been told of.
 fn parse(name: &'static str, given: &[OsString]) -> Result<Words, u8> {
-    let command = Words::command().name(name);
+    let command = helped(Words::command().name(name), name);
     let formed = args::formed(&command, given).map_err(|text| {
         log::say(log::Level::Error, &text);
         1
@@ -106,9 +106,26 @@ fn told(name: &str, given: &[OsString], e: &clap::Error) -> u8 {
     let _ = log::open(&flags_alone(given));
     let first = text.split("\n\n").next().unwrap_or_default();
     let first: Vec<&str> = first.strip_prefix("error: ").unwrap_or(first).split_whitespace().collect();
+    if e.kind() == ErrorKind::InvalidSubcommand {
+        // As runc: a verb that there is not is another status.
+        log::say(
+            log::Level::Error,
+            &format!("No help topic for '{}'", args::verb(given).unwrap_or_default()),
+        );
+        return 3;
+    }
     log::say(log::Level::Error, &format!("{} (see {name} --help)", first.join(" ")));
-    // As runc: a verb that there is not is another status.
-    if e.kind() == ErrorKind::InvalidSubcommand { 3 } else { 1 }
+    1
+}
+
+/// Help begins with the program, the verb and what it is for, as runc's does.
+fn helped(command: clap::Command, name: &str) -> clap::Command {
+    const REST: &str = "{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
+    let verbs: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let command = command.help_template(format!("NAME:\n   {name} - {REST}"));
+    verbs.iter().fold(command, |command, verb| {
+        command.mut_subcommand(verb, |c| c.help_template(format!("NAME:\n   {name} {verb} - {REST}")))
+    })
 }
 
 /// Where the log is, of words that make no sense as a whole.

@@ -71,7 +71,8 @@ pub fn say(level: Level, text: &str) {
         (None, Level::Debug) => {
             let _ = std::io::stderr().write_all(line(level, text, log.json).as_bytes());
         }
-        (_, Level::Debug) => {}
+        // Stderr is the workload's as well: what goes on nevertheless is for the log, where there is one.
+        (Some(_), Level::Debug | Level::Warning) => {}
         (None, _) if log.json => {
             let _ = std::io::stderr().write_all(line(level, text, true).as_bytes());
         }

@@ -2,7 +2,7 @@
 
 use crate::Engine;
 use crate::container::{Container, host};
-use crate::log::{Level, debugs, say};
+use crate::log::{Level, say};
 use crate::started::{self, Outlets};
 use crate::{delete, words};
 use anyhow::{Context, Result, bail};
@@ -123,8 +123,8 @@ impl<'a> Made<'a> {
         let mut record = |pid| {
             launch::save_in(&self.container.dir, &Record::of(&self.look.bundle, &self.container.id, pid))
         };
-        let mut said = started::Said;
-        let watch = if debugs() { Some(&mut said as &mut dyn step::Watch) } else { None };
+        let mut said = started::Said::wanted(false);
+        let watch = said.as_mut().map(|s| s as &mut dyn step::Watch);
         let how = Start { cloned: Some(&mut record), watch, ..Start::default() };
         let child = start(&steps, how, signals)?;
         self.outlets.tell(&child, "standard").inspect_err(|_| started::end(&child))?;
@@ -199,7 +199,11 @@ fn vacant(host: &Host, path: &str) -> Result<()> {
     for dir in host.cgroup_dirs(path, &[]) {
         let n = sys::cgroup::all_procs(&dir.path).len();
         if n > 0 {
-            bail!("container's cgroup {} is not empty: {n} process(es) found", dir.path.display());
+            bail!("container's cgroup is not empty: {n} process(es) found in {}", dir.path.display());
+        }
+        // What is put there would never begin.
+        if sys::cgroup::is_frozen(&dir.path, dir.v2) {
+            bail!("container's cgroup unexpectedly frozen: {}", dir.path.display());
         }
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! start: a created process goes on to its exec.
 
 use crate::container::{Container, host};
-use crate::{delete, state};
+use crate::{delete, started, state};
 use anyhow::{Result, bail};
 use clap::Args;
 use doc::Doc;
 use launch::Look;
 use std::path::Path;
+use step::{Act, Fault};
 
 /// The words of `start`.
 #[derive(Args, Debug)]
@@ -30,19 +31,26 @@ pub fn start(container: &Container) -> Result<u8> {
     };
     let mut signals = launch::signals()?;
     let bundle = Path::new(&record.bundle);
-    let look = container.look(&doc, &host()?, bundle)?;
+    let look = || container.look(&doc, &host()?, bundle);
     let steps = if doc.get("/linux/seccomp/listenerPath").is_some() {
-        launch::create(&doc, &look)?
+        launch::create(&doc, &look()?)?
     } else {
         Vec::new()
     };
-    launch::go(&container.dir, record.pid, &steps, &mut signals)?;
-    if doc.hooks("poststart")?.is_empty() {
-        return Ok(0);
+    if let Err(e) = launch::go(&container.dir, record.pid, &steps, &mut signals) {
+        // A hook that fails is the end of the container (runtime.md, Lifecycle); one whose program cannot
+        // be run has stopped.
+        let of_hook = |f: &Fault| matches!(*f.act, Act::Hook { .. });
+        if e.downcast_ref::<Fault>().is_some_and(of_hook) {
+            delete::end(container)?;
+            delete::remove(container, Some(&doc), bundle)?;
+        }
+        return Err(started::in_words(e, &doc));
     }
-    let begun = poststart(container, &doc, &look, record.pid);
+    if !doc.hooks("poststart")?.is_empty() {
+        poststart(container, &doc, &look()?, record.pid).map_err(|e| started::in_words(e, &doc))?;
+    }
     drop(lock);
-    begun?;
     Ok(0)
 }
 

@@ -1,7 +1,7 @@
 //! What is around a process that is started, a container's first or one more: what it inherits, who is
 //! told of it, and what is said when it fails.
 
-use crate::log::{Level, say};
+use crate::log::{Level, debugs, say};
 use crate::words;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -190,8 +190,30 @@ pub fn in_words(e: anyhow::Error, doc: &Doc) -> anyhow::Error {
             let n = doc.hooks(kind).ok().and_then(|all| all.iter().position(same)).unwrap_or_default();
             anyhow!("error running {kind} hook #{n}: {}: {}", path.display(), fault.fail)
         }
-        _ => e,
+        act => match act.what().strip_prefix("mount ") {
+            Some(what) => anyhow!("error mounting {what}: {}", fault.fail),
+            None => e,
+        },
     }
+}
+
+/// The kernel's answers as engines spell them, which some of them look for.
+pub fn kernels_words(mut text: String) -> String {
+    const ANSWERS: [&str; 7] = [
+        "No such file or directory",
+        "Permission denied",
+        "Operation not permitted",
+        "Not a directory",
+        "Is a directory",
+        "Device or resource busy",
+        "Invalid argument",
+    ];
+    for answer in ANSWERS {
+        if text.contains(answer) {
+            text = text.replace(answer, &answer.to_lowercase());
+        }
+    }
+    text
 }
 
 /// Why a program cannot be run: docker tells 126 from 127 by these words.
@@ -209,11 +231,32 @@ fn program(name: &str, fail: &Fail) -> String {
     }
 }
 
-/// Says each step, for `--debug`.
-pub struct Said;
+/// Says each step, for `--debug`, and the phases in the words by which runc's own suite finds them.
+pub struct Said {
+    /// Of a process that joins a container; else of its first.
+    joins: bool,
+    inside: bool,
+}
+
+impl Said {
+    /// Who says it, if anybody is to.
+    pub fn wanted(joins: bool) -> Option<Said> {
+        debugs().then_some(Said { joins, inside: false })
+    }
+}
 
 impl Watch for Said {
-    fn before(&mut self, _: usize, _: &Act) -> Next {
+    fn before(&mut self, _: usize, act: &Act) -> Next {
+        let phase = match act {
+            Act::Clone { .. } if !self.inside => "nsexec container setup",
+            Act::Exec { .. } if self.joins => "setns_init: about to exec",
+            Act::Wait {} | Act::Exec { .. } => "init: closing the pipe to signal completion",
+            _ => return Next::Go,
+        };
+        say(Level::Debug, phase);
+        if !std::mem::replace(&mut self.inside, true) {
+            say(Level::Debug, "child process in init()");
+        }
         Next::Go
     }
 
@@ -222,6 +265,10 @@ impl Watch for Said {
             Ok(_) => "done".to_owned(),
             Err(e) => e.to_string(),
         };
+        if let Act::Affinity { cpus } = act {
+            let mask = cpus.iter().filter(|c| **c < 64).fold(0_u64, |all, c| all | 1 << c);
+            say(Level::Debug, &format!("nsexec: affinity: {mask:#x}"));
+        }
         say(Level::Debug, &format!("{}: {answer}", act.what()));
     }
 }

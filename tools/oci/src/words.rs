@@ -8,9 +8,16 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use std::path::Path;
 
 /// What `--version` says after the name: a client looks for `runc version X`, then for these lines.
-const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: ", "1.3.0");
+const VERSION: &str = concat!(
+    "version ",
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit: v",
+    env!("CARGO_PKG_VERSION"),
+    "\nspec: ",
+    "1.3.0"
+);
 
-/// Run OCI bundles, by runc's command line
+/// Open Container Initiative runtime, by runc's command line
 #[derive(Parser, Debug)]
 #[command(
     name = "stave-oci",
