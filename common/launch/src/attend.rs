@@ -38,6 +38,9 @@ pub struct Attend {
 /// Waits for the end of a process that was started, by the caller's own streams.
 pub fn attend(child: &mut Child, signals: &mut Signals, how: Attend) -> Result<process::Exit> {
     let terminal = how.terminal.then(Terminal::of_streams).transpose()?;
+    if let (true, Some(master)) = (how.terminal, &child.master) {
+        tty::plain_newlines(master).context("set the terminal")?;
+    }
     until_exit(child, signals, terminal.as_ref(), how.reap)
 }
 
@@ -83,7 +86,7 @@ impl Terminal {
     fn of_streams() -> Result<Terminal> {
         let copy = |fd: BorrowedFd| fd.try_clone_to_owned().map(File::from);
         let tty = callers_terminal();
-        let raw = |t: &File| tty::Raw::enter(t.try_clone()?).map_err(anyhow::Error::from);
+        let raw = |t: &File| tty::Raw::enter_input(t.try_clone()?).map_err(anyhow::Error::from);
         let raw = tty.as_ref().map(raw).transpose().context("put the terminal into raw mode")?;
         Ok(Terminal {
             _raw: raw,

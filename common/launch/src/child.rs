@@ -83,6 +83,9 @@ fn passed(steps: &[Step]) -> u32 {
     steps.iter().rev().find_map(of).unwrap_or(3)
 }
 
+/// HUP INT QUIT TERM: what ends a process that waits for its start.
+const ENDING: [i32; 4] = [1, 2, 3, 15];
+
 /// The child's side of the talk.
 struct Walk<'a> {
     talk: Talk<'a>,
@@ -163,8 +166,12 @@ impl<'a> Walk<'a> {
     /// Until somebody says go; who created the process need not be there any more.
     fn wait(&mut self, door: Option<&'a Door>) -> Result<Done, Fail> {
         let door = door.ok_or(sys::Errno(sys::ENOSYS))?;
+        // Nothing of the making is held open meanwhile.
+        step::let_go();
+        sys::process::end_by(&ENDING)?;
         self.tell(&Message::Made, None);
         door.wait()?;
+        sys::process::block(&ENDING)?;
         self.talk = Talk::Starter(door);
         Ok(Done::Made)
     }

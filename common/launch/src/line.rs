@@ -17,8 +17,9 @@ pub struct Door {
     answer: File,
 }
 
-/// The names of a door: while it is made, once the process waits behind it, and the answers' own.
-const NAMES: [&str; 3] = [".start", "start", "answer"];
+/// The names of a door: while it is made, once the process waits behind it, and the answers' own. They
+/// are runc's: who looks at the descriptors of a created process knows them.
+const NAMES: [&str; 3] = [".exec.fifo", "exec.fifo", "answer/exec.fifo"];
 
 impl Door {
     /// Makes it in a directory, for the process that is to be made.
@@ -29,6 +30,7 @@ impl Door {
             // For both ways: the process sees no end while nobody else has it open.
             Ok(File::options().read(true).write(true).open(path)?)
         };
+        fs::create_dir(dir.join("answer")).context("make the FIFOs of the start")?;
         let open = |name| open(name).context("make the FIFOs of the start");
         Ok(Door { go: open(NAMES[0])?, answer: open(NAMES[2])? })
     }
@@ -38,9 +40,14 @@ impl Door {
         fs::rename(dir.join(NAMES[0]), dir.join(NAMES[1])).context("make the FIFOs of the start")
     }
 
-    /// Where a process waits that was not told to go on.
-    pub fn path(dir: &Path) -> PathBuf {
-        dir.join(NAMES[1])
+    /// Whether a process waits behind it that was not told to go on.
+    pub fn waits(dir: &Path) -> bool {
+        dir.join(NAMES[1]).exists()
+    }
+
+    /// Whether it was made, and nobody waits behind it yet.
+    pub fn unready(dir: &Path) -> bool {
+        dir.join(NAMES[0]).exists()
     }
 
     /// What both descriptors are, for the process's own.
@@ -135,8 +142,8 @@ impl Line {
         let now =
             |options: &mut fs::OpenOptions, path: PathBuf| options.custom_flags(sys::O_NONBLOCK).open(path);
         let answer = now(File::options().read(true), dir.join(NAMES[2])).context("reach the process")?;
-        let go = now(File::options().write(true), Door::path(dir)).context("reach the process")?;
-        fs::remove_file(Door::path(dir)).context("start the process")?;
+        let go = now(File::options().write(true), dir.join(NAMES[1])).context("reach the process")?;
+        fs::remove_file(dir.join(NAMES[1])).context("start the process")?;
         Ok(Line::Door { go, answer, heard: Vec::new() })
     }
 

@@ -20,6 +20,7 @@ mod show_mount;
 
 pub use does::terminal;
 pub use held::{hold, release};
+pub use mounts::let_go;
 pub use show::quote;
 
 use serde::{Deserialize, Serialize};

@@ -208,6 +208,12 @@ thread_local! {
     static ROOT: RefCell<Option<(PathBuf, Rc<OwnedFd>)>> = const { RefCell::new(None) };
 }
 
+/// What steps have kept open for those that follow is closed.
+pub fn let_go() {
+    ROOT.take();
+    EMPTY.take();
+}
+
 fn root_at(path: &Path) -> Result<Rc<OwnedFd>> {
     ROOT.with_borrow_mut(|last| match last {
         Some((of, root)) if of == path => Ok(root.clone()),

@@ -102,6 +102,31 @@ pub fn default_signals() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
+/// From here on these signals end the calling process with 128+n, also where it is the first of a pid
+/// namespace: to such a one the default action is none (pid_namespaces(7)). They are let through.
+pub fn end_by(numbers: &[i32]) -> Result<()> {
+    extern "C" fn end(number: i32) {
+        exit_now(128 + number);
+    }
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let mut set = SigSet::empty();
+    let action = SigAction::new(SigHandler::Handler(end), SaFlags::empty(), SigSet::empty());
+    for number in numbers {
+        let signal = Signal::try_from(*number)?;
+        // SAFETY: the handler makes one system call, _exit(2), which is safe at any moment.
+        unsafe { sigaction(signal, &action)? };
+        set.add(signal);
+    }
+    Ok(set.thread_unblock()?)
+}
+
+/// These signals wait from here on.
+pub fn block(numbers: &[i32]) -> Result<()> {
+    use nix::sys::signal::{SigSet, Signal};
+    let signals = numbers.iter().map(|n| Signal::try_from(*n)).collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(SigSet::from_iter(signals).thread_block()?)
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Exit {

@@ -45,9 +45,21 @@ pub struct Raw {
 impl Raw {
     /// Puts the terminal into raw mode (termios(3), cfmakeraw).
     pub fn enter(tty: File) -> Result<Raw> {
+        Raw::with(tty, |raw, _| raw.make_raw())
+    }
+
+    /// As [`Raw::enter`], but what is printed is still made lines of by this terminal.
+    pub fn enter_input(tty: File) -> Result<Raw> {
+        Raw::with(tty, |raw, before| {
+            raw.make_raw();
+            raw.output_modes = before.output_modes;
+        })
+    }
+
+    fn with(tty: File, change: impl FnOnce(&mut rx::Termios, &rx::Termios)) -> Result<Raw> {
         let before = rx::tcgetattr(&tty)?;
         let mut raw = before.clone();
-        raw.make_raw();
+        change(&mut raw, &before);
         rx::tcsetattr(&tty, rx::OptionalActions::Now, &raw)?;
         Ok(Raw { tty, before })
     }
@@ -57,6 +69,14 @@ impl Drop for Raw {
     fn drop(&mut self) {
         let _ = rx::tcsetattr(&self.tty, rx::OptionalActions::Now, &self.before);
     }
+}
+
+/// A terminal prints a newline as it is, without a carriage return before it (termios(3), ONLCR): another
+/// one, or a file, comes after it.
+pub fn plain_newlines(tty: impl AsFd) -> Result<()> {
+    let mut modes = rx::tcgetattr(&tty)?;
+    modes.output_modes.remove(rx::OutputModes::ONLCR);
+    Ok(rx::tcsetattr(&tty, rx::OptionalActions::Now, &modes)?)
 }
 
 /// What is typed is not shown for as long as the value lives.

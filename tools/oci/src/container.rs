@@ -1,7 +1,7 @@
 //! A container's directory below the root: what is known of it, each fact a file.
 //!
 //! `state.json` is the record of its process, `config.json` the document as it was made (and as it was
-//! changed since), `start` the socket on which a created process waits (`.start` while it is being
+//! changed since), `exec.fifo` the door behind which a created process waits (`.exec.fifo` while it is being
 //! made).
 
 use anyhow::{Context, Result, anyhow, bail};

@@ -5,6 +5,7 @@ use crate::container::{Container, cgroup_of, host};
 use crate::freezer;
 use anyhow::{Context, Result};
 use clap::Args;
+use launch::Door;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use state::Record;
@@ -115,8 +116,8 @@ pub fn status(container: &Container, record: Option<&Record>, cgroup: Option<&st
         None => "creating",
         Some(r) if r.running().is_none() => "stopped",
         Some(_) if cgroup.is_some_and(is_frozen) => "paused",
-        Some(_) if container.file("start").exists() => "created",
-        Some(_) if container.file(".start").exists() => "creating",
+        Some(_) if Door::waits(&container.dir) => "created",
+        Some(_) if Door::unready(&container.dir) => "creating",
         Some(_) => "running",
     }
 }
