@@ -111,18 +111,18 @@ ln -sfn "../../../../../../../..$T/outside" bundle/rootfs/up && mkdir outside
 gives 'a link that leads upwards ends at the root' "$T/outside" '.mounts += [{destination: "/up", type: "tmpfs", source: "tmpfs"}]' \
   "awk '\$5 ~ \"outside\" { print \$5 }' /proc/self/mountinfo"
 ln -sfn loop bundle/rootfs/loop
-fails 'a loop of links' 'mount tmpfs on /loop/x: Too many levels' '.mounts += [{destination: "/loop/x", type: "tmpfs", source: "tmpfs"}]'
+fails 'a loop of links' 'mounting tmpfs on /loop/x: Too many levels' '.mounts += [{destination: "/loop/x", type: "tmpfs", source: "tmpfs"}]'
 mkdir -p top && echo top >top/mark && cp -a bundle/rootfs/. top/
 gives 'on the root itself' top ".mounts = [{destination: \"/\", source: \"$T/top\", options: [\"rbind\"]}] + .mounts" 'cat /mark'
 fails 'a source that is not there' 'error mounting /no/such on /data: /no/such: no such file or directory$' \
   '.mounts += [{destination: "/data", source: "/no/such", options: ["bind"]}]'
 touch bundle/rootfs/plain
-fails 'a directory on a file' "mount $T/top on /plain: $T/top is a directory, and the destination is not\$" \
+fails 'a directory on a file' "mounting $T/top on /plain: $T/top is a directory, and the destination is not\$" \
   ".mounts += [{destination: \"/plain\", source: \"$T/top\", options: [\"bind\"]}]"
-fails 'a file on a directory' 'mount .*config.json on /etc: the destination is a directory, and .*config.json is not$' \
+fails 'a file on a directory' 'mounting .*config.json on /etc: the destination is a directory, and .*config.json is not$' \
   '.mounts += [{destination: "/etc", source: "config.json", options: ["bind"]}]'
-fails 'a file system on a file' 'mount tmpfs on /plain: .*' '.mounts += [{destination: "/plain", type: "tmpfs", source: "tmpfs"}]'
-fails 'no such file system' 'mount x on /data: this kernel has no file system nosuchfs$' \
+fails 'a file system on a file' 'mounting tmpfs on /plain: .*' '.mounts += [{destination: "/plain", type: "tmpfs", source: "tmpfs"}]'
+fails 'no such file system' 'mounting x on /data: this kernel has no file system nosuchfs$' \
   '.mounts += [{destination: "/data", type: "nosuchfs", source: "x"}]'
 
 # /proc is what it seems.

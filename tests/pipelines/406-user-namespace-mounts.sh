@@ -65,7 +65,7 @@ mkdir -p closed/in && echo reached >closed/in/file && chmod 700 closed && chmod 
 gives 'a source behind a closed directory' reached "$user .mounts += [{destination: \"/data\", source: \"$T/closed/in\", options: [\"rbind\"]}]" 'cat /data/file'
 gives 'a source that an earlier mount made' reached "$user .mounts += [{destination: \"/data\", source: \"$T/closed/in\", options: [\"rbind\"]},
   {destination: \"/again\", source: \"$T/bundle/rootfs/data\", options: [\"rbind\"]}]" 'cat /again/file'
-fails 'a source that is not there' ': /no/such: No such file or directory$' "$user .mounts += [{destination: \"/data\", source: \"/no/such\", options: [\"bind\"]}]"
+fails 'a source that is not there' ': /no/such: no such file or directory$' "$user .mounts += [{destination: \"/data\", source: \"/no/such\", options: [\"bind\"]}]"
 
 # Flags that a mount came with are locked there.
 mkdir locked && mount -t tmpfs tmpfs locked && mount -o remount,bind,ro,nosuid,nodev locked
@@ -73,7 +73,7 @@ flags='awk "\$5 == \"/data\" { print \$6 }" /proc/self/mountinfo'
 bind() { echo "$user .mounts += [{destination: \"/data\", source: \"$T/locked\", options: $1}]"; }
 gives 'locked flags stay' 'ro,nosuid,nodev,relatime' "$(bind '["bind"]')" "$flags"
 gives 'others come to them' 'ro,nosuid,nodev,noexec,relatime' "$(bind '["bind", "noexec"]')" "$flags"
-fails 'one that is to go is an error' 'mount .*/locked on /data: a flag that it comes with is locked: operation not permitted' "$(bind '["bind", "rw"]')"
+fails 'one that is to go is an error' 'mounting .*/locked on /data: a flag that it comes with is locked: operation not permitted' "$(bind '["bind", "rw"]')"
 gives 'without a user namespace it goes' 'rw,relatime' ".mounts += [{destination: \"/data\", source: \"$T/locked\", options: [\"bind\", \"rw\"]}]" "$flags"
 umount locked
 
@@ -84,7 +84,7 @@ gives 'devices' '1:3 65534
 pts/ptmx' "$user ." 'stat -c "%t:%T %u" /dev/null /dev/zero /dev/tty; readlink /dev/ptmx; echo >/dev/null'
 gives 'one that is asked for' 1:7 "$user .linux.devices = [{path: \"/dev/full\", type: \"c\", major: 1, minor: 7}, {path: \"/dev/pipe\", type: \"p\"}]" \
   'stat -c %t:%T /dev/full; test -p /dev/pipe'
-fails 'one that the host has not' '/dev/none: No such file or directory' "$user .linux.devices = [{path: \"/dev/none\", type: \"c\", major: 1, minor: 3}]"
+fails 'one that the host has not' '/dev/none: no such file or directory' "$user .linux.devices = [{path: \"/dev/none\", type: \"c\", major: 1, minor: 3}]"
 fails 'one that is another there' '/dev/zero of the host is not device 1:3' "$user .linux.devices = [{path: \"/dev/zero\", type: \"c\", major: 1, minor: 3}]"
 
 # What is the host's is bound, where the kernel makes no new one.

@@ -23,7 +23,7 @@ for dir in proc sys; do
   for to in / /tmp ../../../../tmp self /proc; do
     rm -rf "box/rootfs/$dir"
     ln -s "$to" "box/rootfs/$dir"
-    refused "/$dir of the image is a link to $to" . "mount .* on /$dir: "
+    refused "/$dir of the image is a link to $to" . "mounting .* on /$dir: "
   done
   rm "box/rootfs/$dir" && mkdir "box/rootfs/$dir"
 done
@@ -32,7 +32,7 @@ refused 'a tmpfs over /proc' "$(mount /proc tmpfs x)" 'on /proc: cannot be mount
 refused 'a tmpfs over a part of it' "$(mount /proc/self tmpfs x)" 'on /proc/self: cannot be mounted because it is inside /proc'
 refused 'a file over the label that exec will have' "$(mount /proc/self/attr/exec bind /dev/null '["bind"]')" 'inside /proc'
 ln -s proc/self box/rootfs/by
-refused 'the same by a link of the image' "$(mount /by/attr bind "$T/vol" '["bind"]')" 'mount .* on /by/attr: '
+refused 'the same by a link of the image' "$(mount /by/attr bind "$T/vol" '["bind"]')" 'mounting .* on /by/attr: '
 rm box/rootfs/by
 rm -rf box/rootfs/dev && ln -s proc box/rootfs/dev
 refused '/dev of the image is a link to /proc' . 'on /dev: '

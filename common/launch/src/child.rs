@@ -33,6 +33,7 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
     if let Err(e) = sys::io::close_all_but(passed(steps), &keep) {
         walk.failed(&steps[first].act, first, &e.into());
     }
+    let last = last_wait(steps);
     let mut n = first;
     while n < steps.len() {
         let Step { act, side } = &steps[n];
@@ -72,9 +73,18 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
         if let Err(e) = result {
             walk.failed(act, n, &e);
         }
+        if last == Some(n) && matches!(walk.talk, Talk::Starter(_)) {
+            walk.tell(&Message::Going, None);
+        }
         n += 1;
     }
     sys::process::exit_now(125)
+}
+
+/// The last step that may take its time: the wait for the start, or a hook after it.
+fn last_wait(steps: &[Step]) -> Option<usize> {
+    let long = |s: &Step| s.side == Side::Child && matches!(s.act, Act::Wait {} | Act::Hook { .. });
+    steps.iter().rposition(long)
 }
 
 /// The first descriptor that the workload does not get.

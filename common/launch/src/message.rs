@@ -21,6 +21,8 @@ pub enum Message {
     Again { pid: i32 },
     /// Everything is made; it waits for its start.
     Made,
+    /// It was told to start, and its hooks have run: an end of the talk means exec from here on.
+    Going,
     /// Stopped because it was told to.
     Quit,
     /// The end: step `n`, or what it was where the reader does not know the steps.

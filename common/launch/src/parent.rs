@@ -120,7 +120,7 @@ pub fn go(dir: &Path, pid: i32, steps: &[Step], signals: &mut Signals) -> Result
     let pidfd = process::pidfd(pid).context("start the process: it is gone")?;
     let line = Line::open(dir)?;
     line.say(b"g", None);
-    let mut talk = Talk::new(line, pid, pidfd, None, false);
+    let mut talk = Talk::new(line, pid, pidfd, None, true);
     talk.listen(steps, signals, None, None)
 }
 
@@ -168,7 +168,7 @@ fn clone(namespaces: &[String], cgroup: Option<&std::path::Path>) -> sys::Result
 /// The parent's side of the talk.
 struct Talk {
     line: Line,
-    /// It is to say that it waits: an end before that is its own.
+    /// It is to say that it waits, or that it goes: an end before that is its own.
     waits: bool,
     child: Child,
     tell: Option<Tell>,
@@ -213,6 +213,7 @@ impl Talk {
             };
             match serde_json::from_slice(&bytes).map_err(|_| lost())? {
                 Message::Made => return Ok(()),
+                Message::Going => self.waits = false,
                 Message::Master => self.child.master = fd,
                 Message::Quit => return Err(Stopped::default().into()),
                 Message::Ask { n } => {

@@ -31,7 +31,7 @@ pub fn run(
     }
     command.env_clear().envs(env.iter().filter_map(|e| e.split_once('=')));
     command.stdin(input).stdout(Stdio::from(said.try_clone()?)).stderr(Stdio::from(said.try_clone()?));
-    let mut child = command.spawn()?;
+    let mut child = process::begins_clean(&mut command).spawn()?;
     let fail = |text: String| Err(Fail { errno: Errno(0), why: Some(text), status: None });
     if let Some(seconds) = timeout {
         let pidfd = process::pidfd(child.id() as i32)?;

@@ -341,6 +341,18 @@ pub fn clone_beside(namespaces: &[String], cgroup: Option<BorrowedFd>) -> Result
     unsafe { clone3(flags, cgroup) }
 }
 
+/// The program that `command` starts begins as others do: no signal is blocked or ignored, whatever is
+/// in the caller.
+pub fn begins_clean(command: &mut std::process::Command) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt;
+    let clean = || {
+        default_signals();
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes system calls and allocates nothing.
+    unsafe { command.pre_exec(clean) }
+}
+
 /// The program that `command` starts gets SIGTERM when the thread that starts it ends, however that
 /// ends (PR_SET_PDEATHSIG).
 pub fn ends_with_us(command: &mut std::process::Command) -> &mut std::process::Command {
