@@ -79,4 +79,6 @@ own=$(cut -d: -f3- /proc/self/cgroup | sort -u)
 is 'no cgroup with --cgroup-manager=disabled' "$(oci --cgroup-manager=disabled run -b b -f cgroup.json a | cut -d: -f3- | sort -u)" "$own"
 is 'features is what the specification has' "$(oci features | jq -c '[.ociVersionMin, (.hooks | length), (.mountOptions | index("rro") != null), .linux.mountExtensions.idmap.enabled, (.linux.namespaces | length)]')" \
   '["1.0.0",6,true,true,8]'
+is 'also of seccomp' "$(oci features | jq -c '.linux.seccomp | [.enabled, (.actions | index("SCMP_ACT_NOTIFY") != null), (.archs | index("SCMP_ARCH_X86_64") != null), .knownFlags == .supportedFlags]')" \
+  '[true,true,true,true]'
 nothing_left 'nothing is left' "$before"

@@ -26,7 +26,7 @@ done
 # error. Debian's runc gives its own version of the specification for the document's.
 plain() {
   ! grep -q '^Incorrect Usage' "$1" || return 0
-  sed -E "s/1.0.2-dev/1.0.2/; s/\"pid\": ?[1-9][0-9]*/\"pid\":N/; s/20[0-9][0-9]-[0-9T:.-]+Z/WHEN/; s/^[0-9]+$/NUMBER/; s/(mnt|net|pid|ipc|uts):\[[0-9]+\]/\1/g" "$1" | sed -e '$a\'
+  sed -E "s/1.0.2-dev/1.0.2/; s/\"pid\": ?[1-9][0-9]*/\"pid\":N/; s/20[0-9][0-9]-[0-9T:.-]+Z/WHEN/; s/^[0-9]+$/NUMBER/; s/(mnt|net|pid|ipc|uts):\[[0-9]+\]/\1/g" "$1" | awk 1
 }
 # do_it WORDS...: one command, its output and status.
 do_it() {

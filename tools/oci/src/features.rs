@@ -25,9 +25,15 @@ pub fn features() -> Result<u8> {
     Ok(0)
 }
 
+fn sorted(words: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut words: Vec<&str> = words.into_iter().collect();
+    words.sort_unstable();
+    words
+}
+
 fn all() -> Value {
-    let mut namespaces = doc::NAMESPACES.to_vec();
-    namespaces.sort_unstable();
+    let namespaces = sorted(doc::NAMESPACES);
+    let flags = sorted(seccomp::FLAGS.iter().map(|(word, _)| *word));
     json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": SPEC,
@@ -39,7 +45,15 @@ fn all() -> Value {
             "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
-            "intelRdt": { "enabled": false },
+            "seccomp": {
+                "enabled": true,
+                "actions": sorted(seccomp::ACTIONS.iter().map(|(word, _)| *word)),
+                "operators": sorted(seccomp::OPERATORS.iter().map(|(word, _)| *word)),
+                "archs": sorted(seccomp::arches().map(|arch| arch.oci)),
+                "knownFlags": flags,
+                "supportedFlags": flags,
+            },
+            "intelRdt": { "enabled": true, "schemata": true, "monitoring": true },
             "memoryPolicy": {
                 "modes": sys::sched::MEMORY_MODES,
                 "flags": sys::sched::MEMORY_FLAGS,
