@@ -116,6 +116,7 @@ fn poststop(doc: &Doc, id: &str, host: &Host) -> Vec<Act> {
         path: h.path.into(),
         args: h.args,
         env: h.env,
+        cwd: None,
         timeout: h.timeout,
         state: state.clone(),
     };

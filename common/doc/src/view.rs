@@ -122,9 +122,9 @@ pub struct Hook {
     /// As execv(3) takes them, args[0] too.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Each `NAME=value`.
+    /// Each `NAME=value`; absent: the environment of whoever runs it.
     #[serde(default)]
-    pub env: Vec<String>,
+    pub env: Option<Vec<String>>,
     /// Seconds.
     #[serde(default)]
     pub timeout: Option<u64>,

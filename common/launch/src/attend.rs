@@ -38,9 +38,6 @@ pub struct Attend {
 /// Waits for the end of a process that was started, by the caller's own streams.
 pub fn attend(child: &mut Child, signals: &mut Signals, how: Attend) -> Result<process::Exit> {
     let terminal = how.terminal.then(Terminal::of_streams).transpose()?;
-    if let (true, Some(master)) = (how.terminal, &child.master) {
-        tty::plain_newlines(master).context("set the terminal")?;
-    }
     until_exit(child, signals, terminal.as_ref(), how.reap)
 }
 

@@ -104,12 +104,12 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn make(&mut self, act: &Act, door: Option<&'a Door>) -> Result<Done, Fail> {
         match act {
-            Act::Terminal { root, size } => {
+            Act::Terminal { root, size, plain } => {
                 let give = |master: BorrowedFd| {
                     self.talk.tell(&Message::Master, Some(master));
                     Ok(())
                 };
-                step::terminal(root, *size, give).map(|()| Done::Made)
+                step::terminal(root, *size, *plain, give).map(|()| Done::Made)
             }
             Act::Clone { namespaces, cgroup } => self.again(namespaces, cgroup.as_deref()),
             Act::Seccomp { filter, flags, ask: Some(ask) } => self.filter(filter, flags, ask),

@@ -40,11 +40,13 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     steps.push(Step::parent(Act::Clone { namespaces: Vec::new(), cgroup: v2 }));
     let mut acts: Vec<Act> = within.into_iter().collect();
     let affinity = if what.as_container { doc.exec_affinity()? } else { Affinity::default() };
+    let initial = affinity.initial.is_some();
     acts.extend(affinity.initial.map(|cpus| Act::Affinity { cpus }));
     if what.cgroup {
         acts.extend(plan::join_cgroups(look));
     }
-    acts.extend(affinity.last.map(|cpus| Act::Affinity { cpus }));
+    let last = affinity.last.map(|cpus| Act::Affinity { cpus });
+    acts.extend(last.or_else(|| if initial { None } else { plan::every_processor(look) }));
     if what.as_container {
         acts.extend(process::oom_score(doc)?);
     }

@@ -38,7 +38,16 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     steps.extend(given(doc)?);
     let mut acts = process(doc, look)?;
     let exec = acts.len().saturating_sub(1);
-    acts.splice(exec..exec, hooks(doc, look, "startContainer", "created")?);
+    let mut last = hooks(doc, look, "startContainer", "created")?;
+    if let Some(Act::Exec { env: own, .. }) = acts.last() {
+        for hook in &mut last {
+            // The caller's variables have no business in the container.
+            if let Act::Hook { env: env @ None, .. } = hook {
+                *env = Some(own.clone());
+            }
+        }
+    }
+    acts.splice(exec..exec, last);
     steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
 }
@@ -68,6 +77,8 @@ pub fn hooks(doc: &Doc, look: &Look, kind: &str, status: &str) -> Result<Vec<Act
         path: h.path.into(),
         args: h.args,
         env: h.env,
+        // As runc: its own root lies before it.
+        cwd: (kind == "createContainer").then(|| look.root.clone()),
         timeout: h.timeout,
         state: state.clone(),
     };
@@ -105,6 +116,11 @@ fn names(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
 fn sysctls(doc: &Doc) -> Result<Vec<Act>> {
     let write = |s: doc::Sysctl| Act::Write { path: Path::new("/proc/sys").join(s.file), text: s.value };
     Ok(doc.sysctls()?.into_iter().map(write).collect())
+}
+
+/// An engine may be bound to some processors; its containers are bound by their cpuset alone.
+pub(crate) fn every_processor(look: &Look) -> Option<Act> {
+    look.host.every_hierarchy.then(|| Act::Affinity { cpus: (0..1024).collect() })
 }
 
 /// v1: the child writes itself into each; v2 was done by the clone.

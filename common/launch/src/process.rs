@@ -71,7 +71,7 @@ pub fn process(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
 /// The terminal that the document asks for, of the devpts below `root`, with its size.
 pub fn terminal(doc: &Doc, root: &Path) -> Result<Option<Act>> {
     let size = doc.console_size()?;
-    Ok(doc.terminal().then(|| Act::Terminal { root: root.to_owned(), size }))
+    Ok(doc.terminal().then(|| Act::Terminal { root: root.to_owned(), size, plain: false }))
 }
 
 /// Where it is lowered this takes a right that nobody has in a user namespace.

@@ -71,8 +71,6 @@ pub(crate) fn hand_on(path: &Path, state: &Value, pid: i32, listener: &OwnedFd) 
         .with_context(|| format!("failed to connect with seccomp agent {}", path.display()))?;
     let text = state.to_string();
     let told = |e: sys::Errno| anyhow!(e).context(format!("tell the seccomp agent {}", path.display()));
-    // A stream takes what it has room for; the descriptor goes with the first of it.
-    let (first, rest) = text.as_bytes().split_at(1);
-    sys::io::send(&agent, first, Some(listener.as_fd())).map_err(told)?;
-    sys::io::write_all(&agent, rest).map_err(told)
+    // In one piece: agents read once.
+    sys::io::send(&agent, text.as_bytes(), Some(listener.as_fd())).map_err(told)
 }

@@ -7,7 +7,7 @@
 //! new ones then; by a second clone where a pid namespace is among them, for that holds for children.
 
 use crate::Look;
-use crate::plan::join_cgroups;
+use crate::plan::{every_processor, join_cgroups};
 use crate::process::oom_score;
 use anyhow::{Result, bail};
 use doc::{Doc, IdMapping, Namespace};
@@ -72,6 +72,7 @@ impl<'a> Spaces<'a> {
         }
         // With the rights that the caller has outside.
         steps.extend(join_cgroups(self.look).map(Step::child));
+        steps.extend(every_processor(self.look).map(Step::child));
         match self.user {
             User::Callers => {
                 steps.extend(oom_score(self.doc)?.map(Step::child));

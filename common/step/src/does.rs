@@ -149,10 +149,10 @@ impl Act {
     /// caller.
     pub fn make_for(&self, pid: i32) -> Result<Done> {
         match self {
-            Act::Hook { path, args, env, timeout, state, .. } => {
+            Act::Hook { path, args, env, cwd, timeout, state, .. } => {
                 let mut state = state.clone();
                 state["pid"] = pid.into();
-                hook::run(path, args, env, *timeout, &state.to_string())?;
+                hook::run(path, args, env.as_deref(), cwd.as_deref(), *timeout, &state.to_string())?;
                 Ok(Done::Made)
             }
             // As the child sees the tree: what it has mounted may be a source too.
@@ -397,12 +397,16 @@ fn remove_tree(path: &Path) -> Result<()> {
 pub fn terminal(
     root: &Path,
     size: Option<(u16, u16)>,
+    plain: bool,
     give: impl FnOnce(std::os::fd::BorrowedFd) -> sys::Result<()>,
 ) -> Result<()> {
     use std::os::fd::AsFd;
     let (master, slave) = tty::open_pair(root)?;
     if let Some((rows, columns)) = size {
         tty::set_size(&master, rows, columns)?;
+    }
+    if plain {
+        tty::plain_newlines(&slave)?;
     }
     give(master.as_fd())?;
     for n in 0..3 {

@@ -17,7 +17,8 @@ const SAID: u64 = 2000;
 pub fn run(
     path: &Path,
     args: &[String],
-    env: &[String],
+    env: Option<&[String]>,
+    cwd: Option<&Path>,
     timeout: Option<u64>,
     state: &str,
 ) -> Result<(), Fail> {
@@ -29,7 +30,12 @@ pub fn run(
     if let Some((name, rest)) = args.split_first() {
         command.arg0(name).args(rest);
     }
-    command.env_clear().envs(env.iter().filter_map(|e| e.split_once('=')));
+    if let Some(env) = env {
+        command.env_clear().envs(env.iter().filter_map(|e| e.split_once('=')));
+    }
+    if let Some(cwd) = cwd {
+        command.current_dir(cwd);
+    }
     command.stdin(input).stdout(Stdio::from(said.try_clone()?)).stderr(Stdio::from(said.try_clone()?));
     let mut child = process::begins_clean(&mut command).spawn()?;
     let fail = |text: String| Err(Fail { errno: Errno(0), why: Some(text), status: None });

@@ -223,6 +223,9 @@ pub enum Act {
         root: PathBuf,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<(u16, u16)>,
+        /// Newlines are printed as they are: another terminal comes after it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        plain: bool,
     },
     /// The terminal on stdin becomes the controlling one of the caller, who leads a session (TIOCSCTTY).
     Control {},
@@ -293,7 +296,9 @@ pub enum Act {
         kind: String,
         path: PathBuf,
         args: Vec<String>,
-        env: Vec<String>,
+        env: Option<Vec<String>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cwd: Option<PathBuf>,
         timeout: Option<u64>,
         state: serde_json::Value,
     },

@@ -144,7 +144,9 @@ impl Act {
             Act::JoinCgroup { path, file } => format!("echo 0 >{}", q(&path.join(file))),
             Act::Clone { namespaces, cgroup } => show_clone(namespaces, cgroup.as_deref()),
             Act::Wait {} => "kill -STOP $$".to_owned(),
-            Act::Hook { path, args, env, timeout, state, .. } => show_hook(path, args, env, *timeout, state),
+            Act::Hook { path, args, env, timeout, state, .. } => {
+                show_hook(path, args, env.as_deref(), *timeout, state)
+            }
             Act::Umask { mask } => format!("umask {mask:04o}"),
             _ => self.as_step(),
         }
@@ -356,14 +358,15 @@ fn plural(n: usize, word: &str) -> String {
 fn show_hook(
     path: &Path,
     args: &[String],
-    env: &[String],
+    env: Option<&[String]>,
     timeout: Option<u64>,
     state: &serde_json::Value,
 ) -> String {
     let words = |list: &[String]| list.iter().map(|w| format!(" {}", quote(w))).collect::<String>();
-    let limit = timeout.map_or(String::new(), |s| format!(" timeout -s KILL {s}"));
+    let limit = timeout.map_or(String::new(), |s| format!(" timeout -s KILL {s} "));
     let rest = args.get(1..).unwrap_or_default();
-    format!("echo {} | env -i{}{limit} {}{}", quote(&state.to_string()), words(env), q(path), words(rest))
+    let env = env.map_or(String::new(), |env| format!("env -i{} ", words(env)));
+    format!("echo {} | {env}{}{}{}", quote(&state.to_string()), limit.trim_start(), q(path), words(rest))
 }
 
 fn show_clone(namespaces: &[String], cgroup: Option<&Path>) -> String {

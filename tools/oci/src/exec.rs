@@ -109,6 +109,9 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
             *make = false;
         }
     }
+    if !words.detach {
+        started::plain_terminal(&mut steps);
+    }
     started::look_up_first(&mut steps);
     started::pass_on(&mut steps, open.extra);
 

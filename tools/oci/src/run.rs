@@ -35,6 +35,9 @@ pub fn run(container: &Container, words: &Run, engine: &Engine) -> Result<u8> {
     }
     let mut signals = if words.detach { launch::signals()? } else { launch::all_signals(reap)? };
     let mut steps = made.plan(launch::init)?;
+    if !words.detach {
+        started::plain_terminal(&mut steps);
+    }
     started::look_up_first(&mut steps);
     let mut child = made.finish(&steps, &mut signals, launch::start)?;
     start::poststart(container, &made.doc, &made.look, child.pid)

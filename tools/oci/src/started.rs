@@ -138,6 +138,15 @@ pub fn pass_on(steps: &mut [Step], extra: u32) {
     }
 }
 
+/// What the process's terminal prints comes to the caller's, which makes lines of it.
+pub fn plain_terminal(steps: &mut [Step]) {
+    for step in steps {
+        if let Act::Terminal { plain, .. } = &mut step.act {
+            *plain = true;
+        }
+    }
+}
+
 /// Looks for the program before the exec: what is missing is said in the words that engines know.
 pub fn look_up_first(steps: &mut Vec<Step>) {
     let Some(Act::Exec { args, env, .. }) = steps.last().map(|s| &s.act) else { return };
@@ -181,6 +190,13 @@ pub fn end(child: &Child) {
 pub fn in_words(e: anyhow::Error, doc: &Doc) -> anyhow::Error {
     let Some(fault) = e.downcast_ref::<Fault>() else { return e };
     match &*fault.act {
+        Act::Exec { args, .. } if fault.fail.status == Some(126) => {
+            let name = args.first().map(String::as_str).unwrap_or_default();
+            anyhow!("exec {name}: {}", program(name, &fault.fail))
+        }
+        Act::Scheduler { .. } if doc.get("/linux/resources/cpu/cpus").is_some() => {
+            anyhow!("{e}: a process scheduler can't be used together with AllowedCPUs")
+        }
         Act::Exec { args, .. } | Act::LookUp { args, .. } => {
             let name = args.first().map(String::as_str).unwrap_or_default();
             anyhow!("exec: {name:?}: {}", program(name, &fault.fail))
@@ -191,7 +207,12 @@ pub fn in_words(e: anyhow::Error, doc: &Doc) -> anyhow::Error {
             anyhow!("error running {kind} hook #{n}: {}: {}", path.display(), fault.fail)
         }
         act => match act.what().strip_prefix("mount ") {
-            Some(what) => anyhow!("error mounting {what}: {}", fault.fail),
+            // All of it as runc has it: it is what people and tests search for.
+            Some(what) => anyhow!(
+                "runc run failed: unable to start container process: error during container init: \
+                 error mounting {what}: {}",
+                fault.fail
+            ),
             None => e,
         },
     }

@@ -98,16 +98,23 @@ fn memory_policy(doc: &Doc) -> Result {
         "MPOL_LOCAL",
     ];
     const FLAGS: [&str; 3] = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
-    let at = "/linux/memoryPolicy";
-    let Some(policy) = doc.get(at) else { return Ok(()) };
-    one_of("/linux/memoryPolicy/mode", word(policy, at, "mode")?, &MODES)?;
+    let Some(policy) = doc.get("/linux/memoryPolicy") else { return Ok(()) };
+    // In runc's words: its users look for them.
+    let mode = policy.get("mode").and_then(Value::as_str).unwrap_or_default();
+    if !MODES.contains(&mode) {
+        return Err(shape("/linux/memoryPolicy/mode", &format!("invalid memory policy mode '{mode}'")));
+    }
     let Some(policy) = doc.memory_policy()? else { return Ok(()) };
     for flag in &policy.flags {
-        one_of("/linux/memoryPolicy/flags", flag, &FLAGS)?;
+        if !FLAGS.contains(&flag.as_str()) {
+            return Err(shape("/linux/memoryPolicy/flags", &format!("invalid memory policy flag '{flag}'")));
+        }
     }
     let nodes = |why: &str| Err(shape("/linux/memoryPolicy/nodes", &format!("{} takes {why}", policy.mode)));
     match policy.mode.as_str() {
-        "MPOL_DEFAULT" | "MPOL_LOCAL" if !policy.nodes.is_empty() => nodes("none"),
+        "MPOL_DEFAULT" | "MPOL_LOCAL" if !policy.nodes.is_empty() => {
+            nodes(&format!("none: mode requires 0 nodes but got {}", policy.nodes.len()))
+        }
         "MPOL_DEFAULT" | "MPOL_LOCAL" | "MPOL_PREFERRED" => Ok(()),
         _ if policy.nodes.is_empty() => nodes("at least one"),
         _ => Ok(()),
