@@ -76,7 +76,10 @@ impl Doc {
     /// `linux.memoryPolicy`.
     pub fn memory_policy(&self) -> Result<Option<MemoryPolicy>, Error> {
         let Some(mode) = self.read("/linux/memoryPolicy/mode")? else { return Ok(None) };
-        let nodes = self.numbers("/linux/memoryPolicy/nodes")?.unwrap_or_default();
+        let at = "/linux/memoryPolicy/nodes";
+        let nodes =
+            self.numbers(at).map_err(|_| shape(at, "invalid memory policy nodes: no list such as 0-3,7"))?;
+        let nodes = nodes.unwrap_or_default();
         Ok(Some(MemoryPolicy { mode, nodes, flags: self.strings("/linux/memoryPolicy/flags")? }))
     }
 

@@ -144,7 +144,8 @@ fn environment(doc: &Doc, look: &Look) -> Result<Vec<String>> {
     if !has(&env, "HOME") && look.root != Path::new("/") {
         env.push(format!("HOME={}", user::home(&look.dirs, doc.user()?.uid)));
     }
-    if doc.terminal() && !has(&env, "TERM") {
+    // An engine that wants it says so.
+    if doc.terminal() && !look.host.every_hierarchy && !has(&env, "TERM") {
         env.push("TERM=xterm".into());
     }
     Ok(env)

@@ -303,6 +303,7 @@ impl Act {
             Act::Rlimit { kind, soft, hard } => format!("set {kind} to {soft}:{hard}"),
             Act::Scheduler { policy, .. } => format!("set the scheduler to {policy}"),
             Act::IoPriority { class, priority } => format!("set the I/O priority to {class} {priority}"),
+            Act::Affinity { cpus } if cpus.len() > 64 => "run on every processor".into(),
             Act::Affinity { cpus } => format!("run on the processors {cpus:?}"),
             Act::MemoryPolicy { mode, .. } => format!("set the memory policy to {mode}"),
             Act::Personality { domain } => format!("set the personality to {domain}"),
