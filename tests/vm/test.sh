@@ -29,4 +29,5 @@ done
   tar -cf ../busybox.tar .
 )
 rm -rf "$share/root"
+cp v2-oci.sh "$share/"
 ./run.sh -t 600 v2.sh "$share"

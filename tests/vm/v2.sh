@@ -4,7 +4,7 @@
 # shellcheck disable=SC2016 # for the shell in the container
 set -u
 mkdir -p /opt/bin /tmp/t
-cp bin/* /opt/bin/ && cp busybox.tar /tmp/t/
+cp bin/* /opt/bin/ && cp busybox.tar v2-oci.sh /tmp/t/
 cd /tmp/t || exit 1
 export PATH="/opt/bin:$PATH" STAVE_ROOT=/tmp/t/root STAVE_RUN=/tmp/t/run
 n=0 failed=0
@@ -106,5 +106,7 @@ is 'out of memory ends the workload' "$(stave run --rm -m 8M --tmpfs /t busybox 
 is 'twenty at once' "$(for i in $(seq 20); do stave run --rm busybox echo "$i" & done | sort -n | tr '\n' ' '; wait)" \
   "$(seq 20 | tr '\n' ' ')"
 is 'nothing is left' "$(stave ps -aq; ls -d $group/*/ 2>/dev/null; grep -c $STAVE_ROOT /proc/self/mountinfo)" 0
+# shellcheck source=tests/vm/v2-oci.sh
+. ./v2-oci.sh
 echo "1..$n"
 exit $((failed > 0))

@@ -152,11 +152,15 @@ pub fn freeze(dir: &Path, v2: bool, frozen: bool) -> Result<()> {
     Err(Errno(libc::ETIMEDOUT))
 }
 
-/// Whether the processes of a cgroup are stopped; one that is not there stops nobody.
+/// Whether the processes of a cgroup are stopped, or whoever came would be; one that is not there
+/// stops nobody.
 pub fn is_frozen(dir: &Path, v2: bool) -> bool {
     let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
     if v2 {
-        read("cgroup.events").lines().any(|l| l == "frozen 1")
+        let events = read("cgroup.events");
+        let says = |line: &str| events.lines().any(|l| l == line);
+        // An empty one never says that it is frozen.
+        says("frozen 1") || (says("populated 0") && read("cgroup.freeze").trim() == "1")
     } else {
         read("freezer.state").trim() == "FROZEN"
     }

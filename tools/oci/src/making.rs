@@ -202,7 +202,9 @@ fn vacant(host: &Host, path: &str) -> Result<()> {
             bail!("container's cgroup is not empty: {n} process(es) found in {}", dir.path.display());
         }
         // What is put there would never begin.
-        if sys::cgroup::is_frozen(&dir.path, dir.v2) {
+        // Who comes into a frozen one stops before it can say so, in one below as well.
+        let mut above = dir.path.ancestors().take_while(|a| *a != dir.mount);
+        if above.any(|a| sys::cgroup::is_frozen(a, dir.v2)) {
             bail!("container's cgroup unexpectedly frozen: {}", dir.path.display());
         }
     }
