@@ -53,6 +53,8 @@ pub fn run(
         return Ok(());
     }
     let how = match status.signal() {
+        // Nothing else tells that the container's filter has done it.
+        Some(n) if process::signal_name(n) == "SYS" => "killed by SIGSYS: bad system call".into(),
         Some(n) => format!("killed by SIG{}", process::signal_name(n)),
         None => format!("exit status {}", status.code().unwrap_or_default()),
     };
