@@ -94,6 +94,20 @@ oci exec x sh -c 'cd /sys/fs/cgroup; echo +pids >cgroup.subtree_control; mkdir f
 down
 is 'oci: threads too' "$(ls -d $cg 2>/dev/null)" ''
 
+up '{}' '["sleep","1000"]' rw
+is "oci: root's cgroup is root's" "$(stat -c %u $cg $cg/cgroup.procs $cg/memory.max | tr '\n' ' ')" '0 0 0 '
+down
+bundle '{}' '["sleep","1000"]' rw
+sed -i 's/"uid":0,/"uid":1000,/' b/config.json
+oci run -d -b b x </dev/null >out 2>&1 || cat out
+is "oci: a user's, where it may write there, is the user's" "$(stat -c %u $cg $cg/cgroup.procs $cg/memory.max | tr '\n' ' ')" '1000 1000 0 '
+down
+bundle '{}'
+sed -i 's/"uid":0,/"uid":1000,/' b/config.json
+oci run -d -b b x </dev/null >out 2>&1 || cat out
+is 'oci: else not' "$(stat -c %u $cg $cg/cgroup.procs | tr '\n' ' ')" '0 0 '
+down
+
 mkdir -p $cg
 echo 1 >$cg/cgroup.freeze
 bundle '{}'

@@ -90,6 +90,7 @@ impl Act {
             }
 
             Act::Limit { cgroup, set } => limit::write(cgroup, set)?,
+            Act::OwnCgroup { path, uid } => limit::own(path, *uid)?,
             Act::HandDown { cgroup, wanted, needed } => return limit::hand_down(cgroup, wanted, needed),
             Act::Adopt { cgroup, from } => return limit::adopt(cgroup, from),
             Act::DeviceFilter { cgroup, rules } => limit::filter_devices(cgroup, rules)?,

@@ -188,6 +188,9 @@ pub enum Act {
     /// Limits of a cgroup, written in an order that the kernel takes: one may hold another in bounds.
     /// Undone: what is known of the former values holds again.
     Limit { cgroup: PathBuf, set: Vec<Setting> },
+    /// A v2 cgroup belongs to a user, with those of its files that may (/sys/kernel/cgroup/delegate,
+    /// cgroups(7)): limits are not among them.
+    OwnCgroup { path: PathBuf, uid: u32 },
     /// Controllers of a v2 cgroup for those below it, as far as it has them; `needed` it must have.
     HandDown { cgroup: PathBuf, wanted: Vec<String>, needed: Vec<String> },
     /// The processes of another cgroup, and of those below it, are in this one: v1, where a process is in

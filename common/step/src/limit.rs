@@ -169,6 +169,23 @@ pub fn hand_down(cgroup: &Path, wanted: &[String], needed: &[String]) -> Result<
     Ok(Done::Made)
 }
 
+/// Where the kernel says which files of a cgroup may belong to whom it is delegated to.
+pub const DELEGATE: &str = "/sys/kernel/cgroup/delegate";
+
+/// Post-condition: the directory is the user's, and those files that are there.
+pub fn own(cgroup: &Path, uid: u32) -> Result<(), Fail> {
+    let list = fs::read_to_string(DELEGATE)
+        .unwrap_or_else(|_| "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n".into());
+    std::os::unix::fs::lchown(cgroup, Some(uid), None)?;
+    for file in list.lines().filter(|f| !f.is_empty() && !f.contains('/')) {
+        match std::os::unix::fs::lchown(cgroup.join(file), Some(uid), None) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
 /// Post-condition: whoever was in the one cgroup is in the other. A fork may outrun one pass.
 pub fn adopt(cgroup: &Path, from: &Path) -> Result<Done, Fail> {
     let mut done = Done::WasSo;

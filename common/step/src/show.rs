@@ -2,6 +2,7 @@
 //! rest as `stave step`.
 
 use crate::Act;
+use crate::limit::DELEGATE;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -118,6 +119,12 @@ impl Act {
                 q(from),
                 q(&cgroup.join("cgroup.procs"))
             ),
+            Act::OwnCgroup { path, uid } => {
+                let dir = q(path);
+                format!(
+                    "chown {uid} {dir}; (cd {dir} && for f in $(cat {DELEGATE}); do [ ! -e $f ] || chown {uid} $f; done)"
+                )
+            }
             Act::HandDown { cgroup, wanted, needed } => {
                 let file = q(&cgroup.join("cgroup.subtree_control"));
                 let more = wanted.iter().filter(|c| !needed.contains(c)).map(String::as_str);
@@ -285,6 +292,7 @@ impl Act {
                 Some(s) => format!("write '{}' to {}", s.text, p(&cgroup.join(&s.file))),
                 None => format!("limit {}", p(cgroup)),
             },
+            Act::OwnCgroup { path, uid } => format!("give cgroup {} to user {uid}", p(path)),
             Act::HandDown { cgroup, needed, .. } if needed.is_empty() => {
                 format!("hand down controllers in {}", p(cgroup))
             }

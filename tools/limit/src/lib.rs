@@ -4,6 +4,7 @@
 mod check;
 mod devices;
 mod flags;
+mod owner;
 mod update;
 mod v1;
 mod v2;
@@ -73,6 +74,10 @@ pub fn steps(doc: &Doc, host: &Host, path: &str) -> Result<Vec<Step>> {
             v2::limits(dir, &resources, &mut acts)
         } else {
             v1::limits(dir, &resources, &mut acts)
+        }
+        // Delegation is not safe in v1.
+        if let (true, Some(uid)) = (host.cgroups.pure_v2() && host.is_able(), owner::owner(doc)?) {
+            acts.push(Act::OwnCgroup { path: dir.path.clone(), uid });
         }
         acts.extend(devices::rules(dir, &dirs, &resources.devices, host.filters_devices())?);
         // A container that runs already is not in a hierarchy that it had no use for.
