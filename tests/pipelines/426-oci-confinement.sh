@@ -37,6 +37,7 @@ denies() { # WHAT ERROR RULE
   rm -rf "$bundle/rootfs/tmp/x"
 }
 denies 'L81: a call that is denied fails with EPERM' 'Operation not permitted' '{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO"}'
+holds 'L81: but what looks for the program is not the program: a filter older than faccessat2' true "$with" --argjson s "$(profile '{syscalls: [{names: ["faccessat2", "faccessat", "access", "statx"], action: "SCMP_ACT_ERRNO"}]}')"
 denies 'L82: or with the errno that is said' 'Disk quota exceeded' '{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 122}'
 runs 'mkdir /tmp/x' "$with" --argjson s "$(profile '{defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 122, syscalls: [{names: ["read", "write", "readv", "writev", "open", "openat", "close", "mmap", "mprotect", "munmap", "brk", "execve", "exit_group", "exit", "arch_prctl",
   "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "set_tid_address", "set_robust_list", "rseq", "prlimit64", "getrandom", "readlink", "readlinkat", "fstat", "newfstatat", "stat", "getuid", "geteuid", "getgid", "getegid", "getpid", "getppid",
