@@ -117,9 +117,9 @@ gives 'on the root itself' top ".mounts = [{destination: \"/\", source: \"$T/top
 fails 'a source that is not there' 'error mounting /no/such on /data: /no/such: no such file or directory$' \
   '.mounts += [{destination: "/data", source: "/no/such", options: ["bind"]}]'
 touch bundle/rootfs/plain
-fails 'a directory on a file' "mounting $T/top on /plain: $T/top is a directory, and the destination is not\$" \
+fails 'a directory on a file' "mounting $T/top on /plain: not a directory: $T/top is one, and the destination is not\$" \
   ".mounts += [{destination: \"/plain\", source: \"$T/top\", options: [\"bind\"]}]"
-fails 'a file on a directory' 'mounting .*config.json on /etc: the destination is a directory, and .*config.json is not$' \
+fails 'a file on a directory' 'mounting .*config.json on /etc: not a directory: the destination is one, and .*config.json is not$' \
   '.mounts += [{destination: "/etc", source: "config.json", options: ["bind"]}]'
 fails 'a file system on a file' 'mounting tmpfs on /plain: .*' '.mounts += [{destination: "/plain", type: "tmpfs", source: "tmpfs"}]'
 fails 'no such file system' 'mounting x on /data: this kernel has no file system nosuchfs$' \

@@ -35,6 +35,7 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
     }
     let last = last_wait(steps);
     let mut n = first;
+    let mut watched = given.watched;
     while n < steps.len() {
         let Step { act, side } = &steps[n];
         if *side == Side::Parent {
@@ -42,7 +43,7 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
             n += 1;
             continue;
         }
-        if given.watched {
+        if watched {
             match walk.ask(n) {
                 Next::Go => {}
                 Next::Skip => {
@@ -63,7 +64,9 @@ pub fn walk(steps: &[Step], first: usize, given: &Given) -> ! {
             }
         }
         let result = walk.make(act, given.door);
-        if given.watched {
+        // Who starts it later has other steps in mind, or none.
+        watched &= !matches!(act, Act::Wait {});
+        if watched {
             let (so, text) = match &result {
                 Ok(done) => (*done == Done::WasSo, String::new()),
                 Err(e) => (false, e.to_string().chars().take(1000).collect()),

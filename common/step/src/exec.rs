@@ -64,6 +64,11 @@ pub fn look_up(args: &[String], env: &[String]) -> Result<(), Fail> {
         let meta = match fs::metadata(&path) {
             Ok(meta) => meta,
             Err(e) if matches!(e.raw_os_error(), Some(sys::EPERM | sys::ENOSYS)) => return Ok(()),
+            // What was asked for by its path is behind a directory that this user may not enter.
+            Err(e) if name.contains('/') && e.raw_os_error() == Some(sys::EACCES) => {
+                denied = denied.or(Some(path));
+                continue;
+            }
             Err(_) => continue,
         };
         match sys::cred::may_execute(&path) {

@@ -193,12 +193,14 @@ pub(crate) fn source_tree(source: &Path, words: &Words, idmap: Option<&IdMap>) -
 
 fn attach(tree: &Tree, target: impl AsFd, file: bool, source: &str) -> Result<()> {
     tree.attach(&target).map_err(|e| match (e, file, inroot::is_dir(&target)) {
-        (Errno(sys::EINVAL | sys::ENOTDIR), true, Ok(true)) => {
-            because(Errno(sys::ENOTDIR), format!("the destination is a directory, and {source} is not"))
-        }
-        (Errno(sys::EINVAL | sys::ENOTDIR), false, Ok(false)) => {
-            because(Errno(sys::ENOTDIR), format!("{source} is a directory, and the destination is not"))
-        }
+        (Errno(sys::EINVAL | sys::ENOTDIR), true, Ok(true)) => because(
+            Errno(sys::ENOTDIR),
+            format!("not a directory: the destination is one, and {source} is not"),
+        ),
+        (Errno(sys::EINVAL | sys::ENOTDIR), false, Ok(false)) => because(
+            Errno(sys::ENOTDIR),
+            format!("not a directory: {source} is one, and the destination is not"),
+        ),
         _ => e.into(),
     })
 }

@@ -8,10 +8,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
-/// What `from` holds appears in `to`, with owners, modes and times; so does what `from` is itself.
-/// Sockets, which nobody would answer, are left out. Both may be O_PATH handles.
+/// What `from` holds appears in `to`, with owners, modes and times; `to` gets the owner and the times
+/// of `from`, and keeps its own mode, which its mount has. Sockets, which nobody would answer, are left
+/// out. Both may be O_PATH handles.
 pub fn tree(from: impl AsFd, to: impl AsFd) -> Result<()> {
-    directory(&contents(from)?, &contents(to)?)
+    let to = contents(to)?;
+    let mode = rx::fstat(&to)?.st_mode;
+    directory(&contents(from)?, &to)?;
+    Ok(rx::fchmod(&to, Mode::from_raw_mode(mode))?)
 }
 
 fn contents(dir: impl AsFd) -> Result<OwnedFd> {
