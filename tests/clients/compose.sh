@@ -37,7 +37,7 @@ step 0 'docker wait three_client_1; docker-compose logs --no-color client'
 step 0 'docker-compose exec -T web sh -c "hostname | wc -c; cat /sys/fs/cgroup/memory/memory.limit_in_bytes; ping -c1 -W2 api >/dev/null && echo reached"'
 step 0 'docker-compose ps --services --filter status=running; docker-compose top api | grep -c nc'
 step 0 'docker-compose pause web; docker inspect -f "{{.State.Status}}" three_web_1; docker-compose unpause web'
-step 0 'docker-compose up -d --scale api=2 --no-recreate 2>/dev/null; docker ps --format "{{.Names}}" | sort'
+step 0 'docker-compose up -d --scale api=2 --no-recreate 2>/dev/null; docker ps --format "{{.Names}}" | grep api | sort'
 step 0 'docker-compose restart -t 1 api 2>/dev/null; docker-compose run --rm --no-deps client echo once 2>/dev/null'
 step 0 'docker-compose down -t 1 2>/dev/null; docker ps -aq; docker network ls --format "{{.Name}}" | sort'
 end_docker
