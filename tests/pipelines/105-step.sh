@@ -87,7 +87,7 @@ before_it=$(jq .linux.resources "$STAVE_ROOT/c/$id/config.json")
 stave keep web -- sh -c 'tail -c 20000000 </dev/zero' >/dev/null
 if v1; then
   ok 'it fills its memory' soon sh -c "[ \$(cat /sys/fs/cgroup/memory/stave/$id/memory.usage_in_bytes) -gt 10000000 ]"
-  refuses 'a limit below what is used' 1 'Device or resource busy' stave limit -m 1M web
+  refuses 'a limit below what is used' 1 'unable to set memory limit' stave limit -m 1M web
   is 'is not in the document either' "$(jq .linux.resources "$STAVE_ROOT/c/$id/config.json")" "$before_it"
 else
   skip 'a limit below what is used' 'v2 takes it'

@@ -58,11 +58,16 @@ impl Look {
         look.looked()
     }
 
-    fn looked(mut self) -> Look {
+    /// As this kernel has it.
+    pub fn here(mut self) -> Look {
         self.kcore = Path::new("/proc/kcore").exists();
+        self
+    }
+
+    fn looked(mut self) -> Look {
         self.cgroups.retain(|d| d.path.is_dir());
         self.mounted = self.root == Path::new("/") || matches!(sys::mount::is_mount(&self.root), Ok(Some(_)));
-        self
+        self.here()
     }
 
     /// As they will stand once every stage before has run.

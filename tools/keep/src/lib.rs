@@ -67,7 +67,7 @@ pub fn tell(id: &str) -> Result<u8> {
 /// The launch as shell, in the background.
 pub fn show(doc: &Doc, host: &Host) -> Result<String> {
     let id = doc.id()?.context("the document has no id")?;
-    let steps = launch::init(doc, &Look::planned(doc, host)?)?;
+    let steps = launch::init(doc, &Look::planned(doc, host)?.here())?;
     let log = quote(&host.roots.in_bundle(id, "log").to_string_lossy());
     Ok(format!("{{\n{}}} </dev/null >>{log} 2>&1 &\necho {id}\n", launch::show(&steps)))
 }

@@ -84,7 +84,7 @@ pub fn run(mut words: Words) -> Result<u8> {
         let end = if words.detach {
             stave_keep::show(&doc, &host)?
         } else {
-            launch::show(&launch::init(&doc, &Look::planned(&doc, &host)?)?)
+            launch::show(&launch::init(&doc, &Look::planned(&doc, &host)?.here())?)
         };
         return cli::print(&end).map(|()| 0);
     }
