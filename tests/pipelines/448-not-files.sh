@@ -28,7 +28,7 @@ for kind in fifo /dev/zero /dev/tty . /dev/null; do
   esac
   refuses "config.json is $kind" 1 'read .*/config.json: ' late run -b odd odd
 done
-refuses 'a bundle that is a FIFO' 1 'config.json: Not a directory' late run -b fifo odd
+refuses 'a bundle that is a FIFO' 1 'config.json: [Nn]ot a directory' late run -b fifo odd
 # The record of a container, on either road.
 mkdir -p oci/x "$STAVE_ROOT/c/y"
 mkfifo oci/x/state.json oci/x/config.json "$STAVE_ROOT/c/y/config.json"
@@ -40,13 +40,13 @@ ok 'ps lists the others all the same' timeout 10 stave ps -a
 rm -rf oci/x "$STAVE_ROOT/c/y"
 
 # What a document names.
-says 'a FIFO as root' ".root.path = \"$T/fifo\"" 'Not a directory' 1
-says 'a FIFO as hook' ".hooks.createRuntime = [{path: \"$T/fifo\"}]" 'Permission denied' 1
+says 'a FIFO as root' ".root.path = \"$T/fifo\"" '[Nn]ot a directory' 1
+says 'a FIFO as hook' ".hooks.createRuntime = [{path: \"$T/fifo\"}]" '[Pp]ermission denied' 1
 for kind in network mount pid ipc uts; do
-  says "a FIFO as $kind namespace" "(.linux.namespaces[] | select(.type == \"$kind\")).path = \"$T/fifo\"" "join the $kind namespace .*: Invalid argument" 1
+  says "a FIFO as $kind namespace" "(.linux.namespaces[] | select(.type == \"$kind\")).path = \"$T/fifo\"" "join the $kind namespace .*: [Ii]nvalid argument" 1
 done
 mkfifo box/rootfs/fifo && chmod 755 box/rootfs/fifo
-says 'a FIFO as working directory' '.process.cwd = "/fifo"' 'Not a directory' 1
+says 'a FIFO as working directory' '.process.cwd = "/fifo"' '[Nn]ot a directory' 1
 says 'a FIFO as program' '.process.args = ["/fifo"]' '/fifo.*: permission denied' 1
 jq '.linux.maskedPaths = ["/fifo"] | .linux.readonlyPaths = ["/fifo"] | .process.args = ["stat", "-c", "%F", "/fifo"]' plain.json >box/config.json
 is 'a FIFO that is to be hidden' "$(late run -b box hide)" 'character special file'
