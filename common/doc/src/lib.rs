@@ -8,6 +8,7 @@ mod devices;
 mod idmap;
 mod isolation;
 mod kinds;
+mod netdev;
 mod resources;
 mod sched;
 mod sysctl;
@@ -21,6 +22,7 @@ pub use isolation::{
     DEFAULT_CAPABILITIES, MASKED_PATHS, READONLY_PATHS, default_device_rules, default_seccomp, isolate,
     nothing_of_the_caller,
 };
+pub use netdev::NetDevice;
 pub use resources::{
     BlockIo, Cpu, HugePages, Memory, Network, Pids, Rdma, Resources, Throttle, WeightDevice,
 };

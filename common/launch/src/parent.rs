@@ -95,9 +95,13 @@ pub fn start(steps: &[Step], mut how: Start, signals: &mut Signals) -> Result<Ch
                         .and(told)
                         .and_then(|()| talk.listen(steps, signals, how.watch, how.cloned))
                     {
-                        Ok(()) => Ok(talk.child),
+                        Ok(()) => {
+                            step::stay();
+                            Ok(talk.child)
+                        }
                         Err(e) => {
                             talk.end();
+                            step::bring_back();
                             Err(e)
                         }
                     }

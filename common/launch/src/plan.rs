@@ -27,6 +27,7 @@ pub fn init(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     steps.extend(acts.into_iter().map(Step::child));
     let root = root_file_system(doc, look)?;
     steps.extend(root.make);
+    steps.extend(net_devices(doc)?.into_iter().map(Step::parent));
     // Before the pivot, when all is mounted (runtime.md, Lifecycle): the container's own paths and the
     // host's can both be reached.
     steps.extend(hooks(doc, look, "prestart", "creating")?.into_iter().map(Step::parent));
@@ -110,6 +111,12 @@ fn names(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
         acts.push(Act::Domainname { name: name.into() });
     }
     Ok(acts)
+}
+
+/// As late as the hooks allow, which may look for them: a container that fails leaves them alone.
+fn net_devices(doc: &Doc) -> Result<Vec<Act>> {
+    let act = |d: doc::NetDevice| Act::NetDevice { device: d.device, name: d.name };
+    Ok(doc.net_devices()?.into_iter().map(act).collect())
 }
 
 /// Written by the host's /proc, once the namespace is joined that each belongs to.

@@ -1,6 +1,6 @@
 //! Doing and undoing.
 
-use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts, overlay, rdt};
+use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts, netdev, overlay, rdt};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -99,7 +99,7 @@ impl Act {
 
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
-            Act::Rdt { .. } => return self.make_for(process::pid()),
+            Act::Rdt { .. } | Act::NetDevice { .. } => return self.make_for(process::pid()),
             Act::Control {} => tty::control(std::io::stdin())?,
             Act::Rlimit { .. } | Act::OomScore { .. } | Act::Scheduler { .. } | Act::IoPriority { .. } => {
                 return self.make_for(0);
@@ -161,6 +161,7 @@ impl Act {
             Act::Rdt { group, own, schemata, monitor } => {
                 rdt::join(pid, group, *own, schemata, monitor.as_deref())
             }
+            Act::NetDevice { device, name } => netdev::move_in(pid, device, name),
             Act::MapIds { uids, gids } => idmap::write(pid, uids, gids).map(|()| Done::Made),
             Act::Rlimit { kind, soft, hard } => {
                 Ok(cred::set_rlimit(pid, kind, *soft, *hard).map(|()| Done::Made)?)

@@ -12,6 +12,7 @@ mod hook;
 mod idmap;
 mod limit;
 mod mounts;
+mod netdev;
 mod overlay;
 mod rdt;
 pub mod seccomp;
@@ -21,6 +22,7 @@ mod show_mount;
 pub use does::terminal;
 pub use held::{hold, release};
 pub use mounts::let_go;
+pub use netdev::{bring_back, stay};
 pub use show::quote;
 
 use serde::{Deserialize, Serialize};
@@ -180,6 +182,10 @@ pub enum Act {
     Domainname { name: String },
     /// A network interface up, in the namespace pinned at `ns` where given.
     LinkUp { name: String, ns: Option<PathBuf> },
+    /// A network device of the host, moved by the parent into the network namespace of the process, under
+    /// this name (`%d` at its end: a number that the kernel finds): up, with the lasting addresses that it
+    /// had. Where no container comes of it, it comes back.
+    NetDevice { device: String, name: String },
 
     /// A cgroup directory. Undone: rmdir(2); a `shared` one only when empty.
     Cgroup { path: PathBuf, shared: bool },

@@ -108,6 +108,9 @@ impl Act {
                 format!("nsenter --net={} ip link set {} up", q(ns), quote(name))
             }
             Act::LinkUp { name, ns: None } => format!("ip link set {} up", quote(name)),
+            Act::NetDevice { device, name } => {
+                format!("ip link set {} netns $pid name {}", quote(device), quote(name))
+            }
             Act::Cgroup { path, .. } => format!("mkdir -p {}", q(path)),
             Act::Members { .. } => ":".to_owned(),
             Act::Limit { cgroup, set } => {
@@ -236,6 +239,7 @@ impl Act {
             MapIds { .. }
                 | Source { .. }
                 | Rdt { .. }
+                | NetDevice { .. }
                 | Rlimit { .. }
                 | OomScore { .. }
                 | Scheduler { .. }
@@ -287,6 +291,7 @@ impl Act {
             Act::Hostname { name, .. } => format!("set hostname {name}"),
             Act::Domainname { name } => format!("set domainname {name}"),
             Act::LinkUp { name, .. } => format!("bring up link {name}"),
+            Act::NetDevice { device, .. } => format!("move network device {device} into the container"),
             Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
             Act::Limit { cgroup, set } => match set.first() {
                 Some(s) => format!("write '{}' to {}", s.text, p(&cgroup.join(&s.file))),

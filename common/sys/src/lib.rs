@@ -13,6 +13,7 @@ pub mod io;
 pub mod keyring;
 pub mod label;
 pub mod mount;
+pub mod netlink;
 pub mod ns;
 pub mod process;
 pub mod procfs;

@@ -85,6 +85,14 @@ pub fn within<T>(kind: &str, path: Option<&Path>, act: impl FnOnce() -> Result<T
     }
 }
 
+/// The same of one that is held open.
+pub fn within_file<T>(kind: &str, file: &File, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    back_after(kind, || {
+        nix::sched::setns(file.as_fd(), flag(kind)?)?;
+        act()
+    })
+}
+
 /// A namespace to come back to.
 pub struct Home {
     kind: String,

@@ -59,7 +59,7 @@ fn all() -> Value {
                 "flags": sys::sched::MEMORY_FLAGS,
             },
             "mountExtensions": { "idmap": { "enabled": true } },
-            "netDevices": { "enabled": false },
+            "netDevices": { "enabled": true },
         },
         "annotations": {
             "org.opencontainers.runc.checkpoint.enabled": "false",

@@ -94,8 +94,10 @@ fn net_devices(doc: &Doc, own: bool) -> Result {
             return Err(shape(key, "the container has no network namespace of its own"));
         }
         let after = device.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
-        for name in [Some(name.as_str()), after].into_iter().flatten() {
-            let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', ':', ' ']);
+        // The kernel finds a number for `%d`.
+        let stem = after.map(|n| n.strip_suffix("%d").filter(|stem| !stem.is_empty()).unwrap_or(n));
+        for name in [Some(name.as_str()), stem].into_iter().flatten() {
+            let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', ':', ' ', '%']);
             if !plain || name.len() > 15 {
                 return Err(shape(key, &format!("'{name}' is no name of a network device")));
             }
