@@ -134,7 +134,7 @@ done
 # Out of memory: told by the kernel, as an event.
 up '{"memory":{"limit":16777216,"swap":16777216}}' '["sh","-c","while [ ! -e /go ]; do sleep 0.1; done; x=$(dd if=/dev/zero bs=1M count=64 | tr \"\\\\0\" a)"]'
 oci events x >told 2>/dev/null & listener=$!
-sleep 1 && touch b/rootfs/go
+sleep 5 && touch b/rootfs/go
 i=0; until grep -q '^{"type":"oom","id":"x"}' told || [ $i -gt 100 ]; do i=$((i + 1)); sleep 0.2; done
 is 'oci: out of memory is an event' "$(grep -c -m 1 '^{"type":"oom","id":"x"}' told)" 1
 down
