@@ -26,7 +26,7 @@ services:
     init: true
   client:
     image: busybox
-    command: sh -c 'for i in 1 2 3 4 5 6 7 8 9; do nc api 90 </dev/null && exit 5; sleep 0.2; done'
+    command: sh -c 'for i in 1 2 3 4 5 6 7 8 9; do said=$$(nc api 90 </dev/null); [ -z "$$said" ] || break; sleep 0.2; done; echo "$$said"; exit 5'
     depends_on: [api]
     read_only: true
 END
@@ -36,8 +36,8 @@ step 0 'docker-compose up -d 2>&1 | sed "s/ .*//" | sort -u'
 step 0 'docker wait three_client_1; docker-compose logs --no-color client'
 step 0 'docker-compose exec -T web sh -c "hostname | wc -c; cat /sys/fs/cgroup/memory/memory.limit_in_bytes; ping -c1 -W2 api >/dev/null && echo reached"'
 step 0 'docker-compose ps --services --filter status=running; docker-compose top api | grep -c nc'
-step 0 'docker-compose pause web; docker inspect -f "{{.State.Status}}" three_web_1; docker-compose unpause web'
-step 0 'docker-compose up -d --scale api=2 --no-recreate 2>/dev/null; docker ps --format "{{.Names}}" | grep api | sort'
+step 0 'docker-compose pause api; docker inspect -f "{{.State.Status}}" three_api_1; docker-compose unpause api'
+step 0 'docker-compose up -d --scale api=2 --no-recreate 2>/dev/null; docker ps -a --format "{{.Names}}" | sort'
 step 0 'docker-compose restart -t 1 api 2>/dev/null; docker-compose run --rm --no-deps client echo once 2>/dev/null'
 step 0 'docker-compose down -t 1 2>/dev/null; docker ps -aq; docker network ls --format "{{.Name}}" | sort'
 end_docker
