@@ -119,7 +119,7 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
     let mut said = started::Said::wanted(true);
     let watch = said.as_mut().map(|s| s as &mut dyn step::Watch);
     let mut child = launch::start(&steps, Start { watch, ..Start::default() }, &mut signals)
-        .map_err(|e| started::in_words(e, &doc))?;
+        .map_err(|e| started::in_words(e, "exec", &doc))?;
     open.tell(&child, "setns").inspect_err(|_| started::end(&child))?;
     if words.detach {
         return Ok(0);

@@ -108,7 +108,8 @@ impl<'a> Made<'a> {
         if result.is_err() {
             self.undo();
         }
-        result.map_err(|e| started::in_words(e, &self.doc))
+        let waits = steps.iter().any(|s| matches!(s.act, Act::Wait {}));
+        result.map_err(|e| started::in_words(e, if waits { "create" } else { "run" }, &self.doc))
     }
 
     fn process(

@@ -45,10 +45,10 @@ pub fn start(container: &Container) -> Result<u8> {
             delete::end(container)?;
             delete::remove(container, Some(&doc), bundle)?;
         }
-        return Err(started::in_words(e, &doc));
+        return Err(started::in_words(e, "start", &doc));
     }
     if !doc.hooks("poststart")?.is_empty() {
-        poststart(container, &doc, &look()?, record.pid).map_err(|e| started::in_words(e, &doc))?;
+        poststart(container, &doc, &look()?, record.pid).map_err(|e| started::in_words(e, "start", &doc))?;
     }
     drop(lock);
     Ok(0)

@@ -186,8 +186,8 @@ pub fn end(child: &Child) {
     let _ = sys::process::wait(child.pid);
 }
 
-/// A step that failed, in the words that engines look for.
-pub fn in_words(e: anyhow::Error, doc: &Doc) -> anyhow::Error {
+/// A step of a verb that failed, in the words that engines look for.
+pub fn in_words(e: anyhow::Error, verb: &str, doc: &Doc) -> anyhow::Error {
     let Some(fault) = e.downcast_ref::<Fault>() else { return e };
     match &*fault.act {
         Act::Exec { args, .. } if fault.fail.status == Some(126) => {
@@ -209,7 +209,7 @@ pub fn in_words(e: anyhow::Error, doc: &Doc) -> anyhow::Error {
         act => match act.what().strip_prefix("mount ") {
             // All of it as runc has it: it is what people and tests search for.
             Some(what) => anyhow!(
-                "runc run failed: unable to start container process: error during container init: \
+                "runc {verb} failed: unable to start container process: error during container init: \
                  error mounting {what}: {}",
                 fault.fail
             ),
