@@ -51,6 +51,8 @@ pub fn events(container: &Container, words: &Events) -> Result<u8> {
             }
         }
         if ready.first() == Some(&true) {
+            let last = oom.as_mut().map_or(0, cgroup::Oom::last);
+            (0..last).try_for_each(|_| line(&container.id, "oom", None))?;
             return Ok(0);
         }
         if Instant::now() >= next {
