@@ -2,12 +2,16 @@
 //! on v1, v2 and hybrid hosts alike. Reads, and changes nothing.
 #![forbid(unsafe_code)]
 
+mod effective;
+mod look;
 mod oom;
 mod read;
 mod stats;
 mod v1;
 mod v2;
 
+pub use effective::{Above, Limit, Limits, effective, own};
+pub use look::{Events, InUse, Io, Look, Time, look, time};
 pub use oom::{Oom, oom_kills};
 pub use stats::{
     Blkio, BlkioEntry, Cpu, Cpuset, Hugetlb, Memory, MemoryEntry, Pids, Pressure, Psi, Stats, Throttling,

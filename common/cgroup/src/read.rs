@@ -12,14 +12,23 @@ pub fn number(dir: &Path, file: &str) -> Option<u64> {
     }
 }
 
+/// The whole of a file; one that is not there is empty.
+pub fn text(dir: &Path, file: &str) -> String {
+    fs::read_to_string(dir.join(file)).unwrap_or_default()
+}
+
 /// Lines of `key value`.
 pub fn pairs(dir: &Path, file: &str) -> Vec<(String, u64)> {
-    let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
     let pair = |line: &str| {
         let (key, value) = line.split_once(' ')?;
         Some((key.to_owned(), value.trim().parse().ok()?))
     };
-    text.lines().filter_map(pair).collect()
+    text(dir, file).lines().filter_map(pair).collect()
+}
+
+/// The value of a key in lines of `key value`.
+pub fn value(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 /// The value of a key among such lines.
@@ -29,10 +38,9 @@ pub fn of(pairs: &[(String, u64)], key: &str) -> u64 {
 
 /// A list of numbers and ranges: `0-3,7` (cpuset(7)).
 pub fn list(dir: &Path, file: &str) -> Vec<u16> {
-    let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         Some(first.trim().parse::<u16>().ok()?..=last.trim().parse::<u16>().ok()?)
     };
-    text.split(',').filter_map(range).flatten().collect()
+    text(dir, file).split(',').filter_map(range).flatten().collect()
 }

@@ -1,6 +1,6 @@
 //! The files of a v1 hierarchy (kernel documentation, admin-guide/cgroup-v1/).
 
-use crate::read::{list, number, of, pairs};
+use crate::read::{list, number, of, pairs, text, value};
 use crate::{BlkioEntry, Hugetlb, MemoryEntry, Stats, Throttling};
 use state::CgroupDir;
 use std::fs;
@@ -11,24 +11,31 @@ pub fn read(dir: &CgroupDir, stats: &mut Stats) {
     for controller in &dir.controllers {
         match controller.as_str() {
             "cpuacct" => usage(at, stats),
-            "cpu" => {
-                let stat = pairs(at, "cpu.stat");
-                stats.cpu.throttling = Throttling {
-                    periods: of(&stat, "nr_periods"),
-                    throttled_periods: of(&stat, "nr_throttled"),
-                    throttled_time: of(&stat, "throttled_time"),
-                };
-            }
+            "cpu" => stats.cpu.throttling = throttling(&text(at, "cpu.stat")),
             "cpuset" => cpuset(at, stats),
             "memory" => memory(at, stats),
             "pids" => {
                 stats.pids.current = number(at, "pids.current").unwrap_or_default();
                 stats.pids.limit = number(at, "pids.max").filter(|n| *n != u64::MAX).unwrap_or_default();
             }
-            "blkio" => block(at, stats),
+            "blkio" => {
+                let (bytes, operations) = devices(|file| fs::read_to_string(at.join(file)).ok());
+                stats.blkio.io_service_bytes_recursive = bytes;
+                stats.blkio.io_serviced_recursive = operations;
+            }
             "hugetlb" => huge(at, stats),
             _ => {}
         }
+    }
+}
+
+/// Of cpu.stat.
+pub fn throttling(stat: &str) -> Throttling {
+    let of = |key: &str| value(stat, key).unwrap_or_default();
+    Throttling {
+        periods: of("nr_periods"),
+        throttled_periods: of("nr_throttled"),
+        throttled_time: of("throttled_time"),
     }
 }
 
@@ -86,19 +93,17 @@ fn memory(at: &Path, stats: &mut Stats) {
     m.raw = stat.into_iter().collect();
 }
 
-/// bfq counts for itself where it schedules; else the throttling does.
-fn block(at: &Path, stats: &mut Stats) {
-    let recursive = |what: &str| {
-        let bfq = entries(at, &format!("blkio.bfq.{what}_recursive"));
-        if bfq.is_empty() { entries(at, &format!("blkio.throttle.{what}_recursive")) } else { bfq }
+/// Bytes and operations by device; bfq counts for itself where it schedules, else the throttling does.
+pub fn devices(mut read: impl FnMut(&str) -> Option<String>) -> (Vec<BlkioEntry>, Vec<BlkioEntry>) {
+    let mut recursive = |what: &str| {
+        let mut by = |who: &str| read(&format!("blkio.{who}.{what}_recursive")).map(|t| entries(&t));
+        by("bfq").filter(|e| !e.is_empty()).or_else(|| by("throttle")).unwrap_or_default()
     };
-    stats.blkio.io_service_bytes_recursive = recursive("io_service_bytes");
-    stats.blkio.io_serviced_recursive = recursive("io_serviced");
+    (recursive("io_service_bytes"), recursive("io_serviced"))
 }
 
 /// Lines of `8:0 Read 4096`; the total of all devices is left out.
-fn entries(at: &Path, file: &str) -> Vec<BlkioEntry> {
-    let text = fs::read_to_string(at.join(file)).unwrap_or_default();
+fn entries(text: &str) -> Vec<BlkioEntry> {
     let entry = |line: &str| {
         let mut fields = line.split(' ');
         let (major, minor) = fields.next()?.split_once(':')?;

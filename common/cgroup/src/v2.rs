@@ -1,7 +1,7 @@
 //! The files of cgroup v2 (kernel documentation, admin-guide/cgroup-v2.rst).
 
-use crate::read::{number, of, pairs};
-use crate::{BlkioEntry, Hugetlb, MemoryEntry, Pressure, Psi, Stats, Throttling};
+use crate::read::{number, of, pairs, text, value};
+use crate::{BlkioEntry, Hugetlb, MemoryEntry, Pressure, Psi, Stats, Throttling, Usage};
 use state::CgroupDir;
 use std::fs;
 use std::path::Path;
@@ -29,17 +29,27 @@ pub fn read(dir: &CgroupDir, stats: &mut Stats) {
 }
 
 fn cpu(at: &Path, stats: &mut Stats) {
+    (stats.cpu.usage, stats.cpu.throttling) = time(&text(at, "cpu.stat"));
+    stats.cpu.psi = psi(at, "cpu.pressure");
+}
+
+/// Of cpu.stat.
+pub fn time(stat: &str) -> (Usage, Throttling) {
+    let of = |key: &str| value(stat, key).unwrap_or_default();
     // Microseconds here, nanoseconds there.
-    let stat = pairs(at, "cpu.stat");
-    let ns = |key: &str| of(&stat, key).saturating_mul(1000);
-    let usage = &mut stats.cpu.usage;
-    (usage.total, usage.user, usage.kernel) = (ns("usage_usec"), ns("user_usec"), ns("system_usec"));
-    stats.cpu.throttling = Throttling {
-        periods: of(&stat, "nr_periods"),
-        throttled_periods: of(&stat, "nr_throttled"),
+    let ns = |key: &str| of(key).saturating_mul(1000);
+    let usage = Usage {
+        total: ns("usage_usec"),
+        user: ns("user_usec"),
+        kernel: ns("system_usec"),
+        ..Usage::default()
+    };
+    let throttling = Throttling {
+        periods: of("nr_periods"),
+        throttled_periods: of("nr_throttled"),
         throttled_time: ns("throttled_usec"),
     };
-    stats.cpu.psi = pressure(at, "cpu.pressure");
+    (usage, throttling)
 }
 
 fn memory(at: &Path, stats: &mut Stats) {
@@ -64,30 +74,36 @@ fn memory(at: &Path, stats: &mut Stats) {
         };
     }
     m.raw = stat.into_iter().collect();
-    m.psi = pressure(at, "memory.pressure");
+    m.psi = psi(at, "memory.pressure");
 }
 
-/// Lines of `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
 fn block(at: &Path, stats: &mut Stats) {
-    let text = fs::read_to_string(at.join("io.stat")).unwrap_or_default();
-    for line in text.lines() {
+    let blkio = &mut stats.blkio;
+    (blkio.io_service_bytes_recursive, blkio.io_serviced_recursive) = devices(&text(at, "io.stat"));
+    blkio.psi = psi(at, "io.pressure");
+}
+
+/// Bytes and operations by device, of lines of `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
+pub fn devices(stat: &str) -> (Vec<BlkioEntry>, Vec<BlkioEntry>) {
+    let (mut bytes, mut operations) = (Vec::new(), Vec::new());
+    for line in stat.lines() {
         let mut fields = line.split(' ');
         let Some((major, minor)) = fields.next().and_then(|d| d.split_once(':')) else { continue };
         let (Ok(major), Ok(minor)) = (major.parse(), minor.parse()) else { continue };
         for (key, value) in fields.filter_map(|f| f.split_once('=')) {
             let (list, op) = match key {
-                "rbytes" => (&mut stats.blkio.io_service_bytes_recursive, "Read"),
-                "wbytes" => (&mut stats.blkio.io_service_bytes_recursive, "Write"),
-                "dbytes" => (&mut stats.blkio.io_service_bytes_recursive, "Discard"),
-                "rios" => (&mut stats.blkio.io_serviced_recursive, "Read"),
-                "wios" => (&mut stats.blkio.io_serviced_recursive, "Write"),
-                "dios" => (&mut stats.blkio.io_serviced_recursive, "Discard"),
+                "rbytes" => (&mut bytes, "Read"),
+                "wbytes" => (&mut bytes, "Write"),
+                "dbytes" => (&mut bytes, "Discard"),
+                "rios" => (&mut operations, "Read"),
+                "wios" => (&mut operations, "Write"),
+                "dios" => (&mut operations, "Discard"),
                 _ => continue,
             };
             list.push(BlkioEntry { major, minor, op: op.into(), value: value.parse().unwrap_or_default() });
         }
     }
-    stats.blkio.psi = pressure(at, "io.pressure");
+    (bytes, operations)
 }
 
 fn huge(at: &Path, stats: &mut Stats) {
@@ -101,9 +117,12 @@ fn huge(at: &Path, stats: &mut Stats) {
     }
 }
 
+fn psi(at: &Path, file: &str) -> Option<Psi> {
+    fs::read_to_string(at.join(file)).ok().map(|text| pressure(&text))
+}
+
 /// Lines of `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`.
-fn pressure(at: &Path, file: &str) -> Option<Psi> {
-    let text = fs::read_to_string(at.join(file)).ok()?;
+pub fn pressure(text: &str) -> Psi {
     let mut psi = Psi::default();
     for line in text.lines() {
         let mut fields = line.split(' ');
@@ -124,5 +143,5 @@ fn pressure(at: &Path, file: &str) -> Option<Psi> {
         }
         *to = p;
     }
-    Some(psi)
+    psi
 }

@@ -8,6 +8,7 @@ pub mod copy;
 pub mod cred;
 mod errno;
 pub mod extract;
+pub mod files;
 pub mod inroot;
 pub mod io;
 pub mod keyring;
