@@ -62,6 +62,7 @@ pub fn tools() -> Vec<Tool> {
         "run": stave_run::Words::command(),
         "save": stave_save::Words::command(),
         "spawn": stave_spawn::Words::command(),
+        "stat": stave_stat::Words::command(),
         "step": stave_step::Words::command(),
         "unpack": stave_unpack::Words::command(),
         "wait": stave_wait::Words::command(),

@@ -4,7 +4,7 @@
 # shellcheck disable=SC2016 # for the shell in the container
 set -u
 mkdir -p /opt/bin /tmp/t
-cp bin/* /opt/bin/ && cp busybox.tar v2-oci.sh /tmp/t/
+cp bin/* /opt/bin/ && cp busybox.tar v2-oci.sh v2-stat.sh /tmp/t/
 cd /tmp/t || exit 1
 export PATH="/opt/bin:$PATH" STAVE_ROOT=/tmp/t/root STAVE_RUN=/tmp/t/run
 n=0 failed=0
@@ -108,5 +108,7 @@ is 'twenty at once' "$(for i in $(seq 20); do stave run --rm busybox echo "$i" &
 is 'nothing is left' "$(stave ps -aq; ls -d $group/*/ 2>/dev/null; grep -c $STAVE_ROOT /proc/self/mountinfo)" 0
 # shellcheck source=tests/vm/v2-oci.sh
 . ./v2-oci.sh
+# shellcheck source=tests/vm/v2-stat.sh
+. ./v2-stat.sh
 echo "1..$n"
 exit $((failed > 0))

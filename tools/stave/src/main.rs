@@ -17,7 +17,7 @@ images      pull push load save import export unpack pack images login logout
 stages      new mount ns limit           a document in, a document out
 ends        spawn keep join exec init    a process
 signals     kill wait
-looking     ps inspect diff step
+looking     ps stat inspect diff step
 front       run rm oci
 
 stave X --help says more, and man stave-X, stave(7), stave-document(7).
