@@ -1,6 +1,6 @@
 //! When a container runs out of memory.
 
-use crate::read::{of, pairs};
+use crate::read::{number, of, pairs};
 use state::CgroupDir;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -11,6 +11,19 @@ pub fn oom_kills(dirs: &[CgroupDir]) -> Option<u64> {
     let dir = dirs.iter().find(|d| d.controllers.iter().any(|c| c == "memory"))?;
     let file = if dir.v2 { "memory.events" } else { "memory.oom_control" };
     pairs(&dir.path, file).into_iter().find(|(key, _)| key == "oom_kill").map(|(_, n)| n)
+}
+
+/// How many more that are than `before`.
+pub fn oom_kills_since(before: Option<u64>, dirs: &[CgroupDir]) -> u64 {
+    oom_kills(dirs).unwrap_or_default().saturating_sub(before.unwrap_or_default())
+}
+
+/// The memory limit of the cgroup's own, in bytes; `None`: it has none.
+pub fn memory_limit(dirs: &[CgroupDir]) -> Option<u64> {
+    let dir = dirs.iter().find(|d| d.controllers.iter().any(|c| c == "memory"))?;
+    let file = if dir.v2 { "memory.max" } else { "memory.limit_in_bytes" };
+    // v1 says none as the largest number of whole pages.
+    number(&dir.path, file).filter(|n| *n < i64::MAX as u64 - (1 << 20))
 }
 
 /// Becomes readable when there is something new; the cgroup's end is something new as well.

@@ -1,8 +1,8 @@
 //! The container's own directory: how it comes to be, and how all that its id names is taken away.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use doc::Doc;
-use state::{Host, Roots};
+use state::{Host, Record, Roots};
 use std::fs;
 use step::{Act, IdMap, Step};
 
@@ -42,6 +42,18 @@ pub fn steps(doc: &Doc, host: &Host, sync: bool) -> Result<Vec<Step>> {
         acts.push(Act::Save { path, text, former, sync });
     }
     Ok(acts.into_iter().map(Step::parent).collect())
+}
+
+/// Holds a container that is about to be started. Post-condition: it does not run, and may.
+pub fn hold(verb: &str, id: &str, doc: &Doc, host: &Host) -> Result<fs::File> {
+    let lock = state::lock(&host.roots, id)?;
+    if let Some(pid) = Record::read(&host.roots, id).ok().flatten().and_then(|r| r.running()) {
+        bail!("{verb} {id}: it runs already, as process {pid}");
+    }
+    if host.is_frozen(&state::cgroup(id, doc)) {
+        bail!("{verb} {id}: its cgroup is paused (stave resume {id})");
+    }
+    Ok(lock)
 }
 
 /// All that a container may have left, as steps to undo; computed from its id, and from its

@@ -8,6 +8,7 @@ mod drive;
 mod end;
 mod error;
 mod filter;
+pub mod freezer;
 pub mod input;
 mod output;
 pub mod parse;

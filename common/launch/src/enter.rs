@@ -36,7 +36,7 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     let mut steps = vec![Step::parent(Act::Hide {})];
     let (before, within) = if late { (None, pid) } else { (pid, None) };
     steps.extend(before.map(Step::parent));
-    let v2 = look.cgroups.iter().find(|d| d.v2 && what.cgroup).map(|d| d.path.clone());
+    let v2 = if what.cgroup { look.cloned_into() } else { None };
     steps.push(Step::parent(Act::Clone { namespaces: Vec::new(), cgroup: v2 }));
     let mut acts: Vec<Act> = within.into_iter().collect();
     let affinity = if what.as_container { doc.exec_affinity()? } else { Affinity::default() };

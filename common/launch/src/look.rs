@@ -101,6 +101,13 @@ impl Look {
         })
     }
 
+    /// The v2 cgroup that a new process is cloned into; `None`: there is none, or it has to join it
+    /// afterwards ([`sys::cgroup::was_killed`]).
+    pub fn cloned_into(&self) -> Option<PathBuf> {
+        let dir = self.cgroups.iter().find(|d| d.v2)?;
+        (!sys::cgroup::was_killed(&dir.path)).then(|| dir.path.clone())
+    }
+
     /// Whether rules for devices are in force: in the files of v1, or by a program on v2.
     pub fn device_rules(&self) -> bool {
         self.cgroups.iter().any(|d| d.holds_devices() || (d.v2 && self.host.filters_devices()))

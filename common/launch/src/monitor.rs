@@ -27,9 +27,9 @@ pub fn save_in(dir: &Path, record: &Record) -> Result<()> {
 }
 
 /// Writes down how a run has ended: if the container is still there, and it is still this run that
-/// its record tells of.
-pub fn save_end(roots: &Roots, mut record: Record, exit: process::Exit) -> Result<()> {
-    record.stave.exit = Some(exit_record(exit));
+/// its record tells of. `oom_kills`: how many of its processes were killed for want of memory.
+pub fn save_end(roots: &Roots, mut record: Record, exit: process::Exit, oom_kills: u64) -> Result<()> {
+    record.stave.exit = Some(exit_record(exit, oom_kills));
     let Ok(_lock) = state::lock(roots, &record.id) else { return Ok(()) };
     match Record::read(roots, &record.id) {
         Ok(Some(last)) if last.pid == record.pid && last.stave.started == record.stave.started => {
@@ -76,11 +76,15 @@ pub fn foreground(how: Foreground, began: impl FnOnce(&Child) -> Result<()>) -> 
 }
 
 /// The end as the record holds it.
-fn exit_record(exit: process::Exit) -> Exit {
+fn exit_record(exit: process::Exit, oom_kills: u64) -> Exit {
     let signal = match exit {
         process::Exit::Signal(s) => Some(s),
         process::Exit::Code(_) => None,
     };
-    let cause = if signal.is_some() { "signal" } else { "exit" };
-    Exit { code: exit.status(), signal, cause: cause.into(), at: state::now() }
+    let cause = match signal {
+        Some(process::KILL) if oom_kills > 0 => "oom",
+        Some(_) => "signal",
+        None => "exit",
+    };
+    Exit { code: exit.status(), signal, cause: cause.into(), oom_kills, at: state::now() }
 }

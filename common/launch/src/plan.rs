@@ -130,10 +130,11 @@ pub(crate) fn every_processor(look: &Look) -> Option<Act> {
     look.host.every_hierarchy.then(|| Act::Affinity { cpus: (0..1024).collect() })
 }
 
-/// v1: the child writes itself into each; v2 was done by the clone.
+/// v1: the child writes itself into each; v2 was done by the clone, where it could be.
 pub fn join_cgroups(look: &Look) -> impl Iterator<Item = Act> + '_ {
-    look.cgroups
-        .iter()
-        .filter(|d| !d.v2)
-        .map(|d| Act::JoinCgroup { path: d.path.clone(), file: "tasks".into() })
+    let cloned = look.cloned_into();
+    look.cgroups.iter().filter(move |d| Some(&d.path) != cloned.as_ref()).map(|d| Act::JoinCgroup {
+        path: d.path.clone(),
+        file: if d.v2 { "cgroup.procs" } else { "tasks" }.into(),
+    })
 }

@@ -65,7 +65,7 @@ impl<'a> Spaces<'a> {
         steps.extend(self.pass()?.map(Step::parent));
         steps.push(Step::parent(Act::Clone {
             namespaces: if self.user == User::Joined { Vec::new() } else { self.cloned() },
-            cgroup: self.look.cgroups.iter().find(|d| d.v2).map(|d| d.path.clone()),
+            cgroup: self.look.cloned_into(),
         }));
         if self.doc.stave_flag("dieWithParent") {
             steps.push(Step::child(Act::DieWithParent {}));

@@ -1,6 +1,6 @@
 //! Containers by name, id, or the beginning of an id. Listing reads files and waits for nobody.
 
-use crate::{Record, Roots, Status};
+use crate::{Host, Record, Roots, Status};
 use anyhow::{Context, Result, anyhow, bail};
 use doc::Doc;
 use std::fs::{self, File};
@@ -20,8 +20,13 @@ pub struct Entry {
 
 impl Entry {
     /// Derived status.
-    pub fn status(&self) -> Status {
-        self.record.as_ref().map_or(Status::Created, Record::status)
+    pub fn status(&self, host: &Host) -> Status {
+        match self.record.as_ref().map_or(Status::Created, Record::status) {
+            Status::Running if self.doc.as_ref().is_ok_and(|d| host.is_frozen(&cgroup(&self.id, d))) => {
+                Status::Paused
+            }
+            other => other,
+        }
     }
 }
 
@@ -81,6 +86,11 @@ pub fn list(roots: &Roots) -> Result<Vec<Entry>> {
     let entry =
         |id: String| Entry { doc: read(roots, &id), record: Record::read(roots, &id).ok().flatten(), id };
     Ok(ids(roots)?.into_iter().map(entry).collect())
+}
+
+/// The path of a container's cgroup in every hierarchy, by its document.
+pub fn cgroup(id: &str, doc: &Doc) -> String {
+    doc.cgroups_path().ok().flatten().map_or_else(|| Roots::cgroup(id), String::from)
 }
 
 /// The document of a container as it rests on disk.

@@ -88,6 +88,18 @@ impl Host {
         self.caps & SYS_ADMIN != 0 || self.caps & (BPF | NET_ADMIN) == BPF | NET_ADMIN
     }
 
+    /// The directory by which the cgroup at a path is frozen; `None`: it is in no hierarchy that can.
+    pub fn freezer(&self, path: &str) -> Option<CgroupDir> {
+        let mut dirs = self.cgroup_dirs(path, &[]);
+        dirs.retain(|d| (d.v2 || d.controllers.iter().any(|c| c == "freezer")) && d.path.is_dir());
+        dirs.pop() // v2's is the last
+    }
+
+    /// Whether the cgroup at a path is frozen.
+    pub fn is_frozen(&self, path: &str) -> bool {
+        self.freezer(path).is_some_and(|d| sys::cgroup::is_frozen(&d.path, d.v2))
+    }
+
     /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use, which
     /// are those of `more` controllers too (by v2's names).
     pub fn cgroup_dirs(&self, path: &str, more: &[String]) -> Vec<CgroupDir> {
@@ -107,7 +119,8 @@ impl Host {
                 v2: h.v2,
             })
             .collect();
-        dirs.sort_by_key(|d| d.v2);
+        // By which of them all can be ended at once is the last (cgroup.kill, or the freezer).
+        dirs.sort_by_key(|d| (d.v2, d.controllers.iter().any(|c| c == "freezer")));
         dirs
     }
 }

@@ -41,16 +41,24 @@ pub struct Run {
 
 /// How a run ended.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
 pub struct Exit {
     /// As a shell would give it: 128+n for a signal.
     pub code: i32,
     /// The signal, where it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// `exit`, `signal`; more causes may come.
+    /// `exit`, `signal`, or `oom`: SIGKILL, in a run in which the kernel killed for want of memory.
     pub cause: String,
+    /// How many of its processes the kernel killed for want of memory, be it not the first.
+    #[serde(default, skip_serializing_if = "none")]
+    pub oom_kills: u64,
     /// RFC 3339.
     pub at: String,
+}
+
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a container is doing. `created` covers what was never started.
@@ -60,6 +68,8 @@ pub enum Status {
     Created,
     /// Pid 1 runs.
     Running,
+    /// It is there, and frozen with all others of its cgroup.
+    Paused,
     /// It ended, as recorded; `None`: nobody was there to record it.
     Stopped(Option<Exit>),
 }
@@ -70,6 +80,7 @@ impl Status {
         match self {
             Status::Created => "created",
             Status::Running => "running",
+            Status::Paused => "paused",
             Status::Stopped(_) => "stopped",
         }
     }
@@ -156,7 +167,7 @@ impl Record {
         alive(pid, started, &self.stave.boot).then_some(pid)
     }
 
-    /// Derived from the process, not stored.
+    /// Derived from the process, not stored; whether it is paused its cgroup knows ([`crate::Entry::status`]).
     pub fn status(&self) -> Status {
         match (&self.stave.exit, self.running()) {
             (Some(exit), _) => Status::Stopped(Some(exit.clone())),

@@ -227,7 +227,7 @@ impl Act {
                     limit::adopt(above, cgroup)?;
                 }
             }
-            Act::Members { cgroup } => kill_all(cgroup)?,
+            Act::Members { cgroup } => cgroup::kill(cgroup)?,
             Act::Limit { cgroup, set } => limit::back(cgroup, set),
             Act::Cgroup { path, shared: false } => cgroup::remove(path)?,
             Act::Cgroup { path, shared: true } => {
@@ -321,26 +321,6 @@ fn make_cgroup(path: &Path) -> Result<Done> {
             other => return other,
         }
     }
-}
-
-/// Post-condition: the cgroup holds no process. A fork may outrun one pass, so it looks again.
-fn kill_all(cgroup: &Path) -> Result<()> {
-    for pause in [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] {
-        std::thread::sleep(std::time::Duration::from_millis(pause));
-        let pids = cgroup::procs(cgroup);
-        if pids.is_empty() {
-            return Ok(());
-        }
-        for pid in pids {
-            if let Ok(fd) = process::pidfd(pid) {
-                // The pid may have gone to another since: only a member is signalled.
-                if cgroup::procs(cgroup).contains(&pid) {
-                    let _ = process::signal(&fd, process::KILL);
-                }
-            }
-        }
-    }
-    Err(Errno(sys::EBUSY).into())
 }
 
 /// Post-condition: the file holds all of the text, or what it held before.

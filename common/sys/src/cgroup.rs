@@ -152,6 +152,58 @@ pub fn freeze(dir: &Path, v2: bool, frozen: bool) -> Result<()> {
     Err(Errno(libc::ETIMEDOUT))
 }
 
+/// Ends the processes of a cgroup and of those below it. Post-condition: there is none. By cgroup.kill
+/// (Linux 5.14); where that is missing they are frozen first, so that no fork outruns the signals.
+pub fn kill(dir: &Path) -> Result<()> {
+    let v2 = dir.join("cgroup.freeze").exists();
+    let freezes = v2 || dir.join("freezer.state").exists();
+    for pause in [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] {
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        if all_procs(dir).is_empty() {
+            return Ok(());
+        }
+        if dir.join("cgroup.kill").exists() {
+            // A kernel without such marks clones into it as ever.
+            let _ = rustix::fs::setxattr(dir, KILLED, b"1", rustix::fs::XattrFlags::empty());
+            fs::write(dir.join("cgroup.kill"), "1")?;
+            continue;
+        }
+        if freezes {
+            let _ = freeze(dir, v2, true);
+        }
+        signal(dir, crate::process::KILL);
+        if freezes {
+            freeze(dir, v2, false)?;
+        }
+    }
+    Err(Errno(libc::EBUSY))
+}
+
+/// The mark of a cgroup in which cgroup.kill was written, as long as the cgroup is.
+const KILLED: &str = "user.stave.killed";
+
+/// Whether it was ended by [`kill`]: on Linux 6.18 a process that is cloned into it is killed then; one
+/// that joins it is not.
+pub fn was_killed(dir: &Path) -> bool {
+    rustix::fs::getxattr(dir, KILLED, &mut [0_u8; 8]).is_ok()
+}
+
+/// A signal to each process of a cgroup and of those below it; whether there was one.
+pub fn signal(dir: &Path, number: i32) -> bool {
+    use crate::process;
+    let mut any = false;
+    // Not more descriptors at a time than a process may have.
+    for pids in all_procs(dir).chunks(256) {
+        let open: Vec<_> = pids.iter().filter_map(|pid| Some((pid, process::pidfd(*pid).ok()?))).collect();
+        // A pid may have gone to another since: only a member is signalled.
+        let now = all_procs(dir);
+        for (_, fd) in open.iter().filter(|(pid, _)| now.contains(pid)) {
+            any |= process::signal(fd, number).is_ok();
+        }
+    }
+    any
+}
+
 /// Whether the processes of a cgroup are stopped, or whoever came would be; one that is not there
 /// stops nobody.
 pub fn is_frozen(dir: &Path, v2: bool) -> bool {
@@ -164,6 +216,12 @@ pub fn is_frozen(dir: &Path, v2: bool) -> bool {
     } else {
         read("freezer.state").trim() == "FROZEN"
     }
+}
+
+/// Whether a cgroup has been told to stop its processes, be there any or not, or still on their way.
+pub fn is_to_freeze(dir: &Path, v2: bool) -> bool {
+    let file = dir.join(if v2 { "cgroup.freeze" } else { "freezer.self_freezing" });
+    fs::read_to_string(file).is_ok_and(|t| t.trim() == "1")
 }
 
 /// An eventfd(2) that counts how often a v1 memory cgroup ran out of memory; its end counts too

@@ -36,6 +36,9 @@ pub fn run(words: &Words) -> Result<u8> {
     let mut doc = state::read(&host.roots, &id)?;
     let running = Record::read(&host.roots, &id)?.and_then(|r| r.running());
     let Some(pid) = running else { bail!("exec in {}: it does not run", words.container) };
+    if host.is_frozen(&state::cgroup(&id, &doc)) {
+        bail!("exec in {0}: it is paused (stave resume {0})", words.container);
+    }
     doc.remove("/process/terminal");
     doc.set("/process/args", words.command.clone())?;
     words.process.edit(&mut doc, &host)?;

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use cli::Host;
-use state::{Record, Roots};
+use state::{Entry, Record};
 
 /// Print the documents of containers
 #[derive(Parser, Debug)]
@@ -32,10 +32,11 @@ pub enum As {
 /// The main of `stave inspect`.
 pub fn run(words: &Words) -> Result<u8> {
     let host = Host::gather()?;
-    cli::each("inspect", &words.containers, |word| one(word, words.form, &host.roots).map(|()| String::new()))
+    cli::each("inspect", &words.containers, |word| one(word, words.form, &host).map(|()| String::new()))
 }
 
-fn one(word: &str, form: As, roots: &Roots) -> Result<()> {
+fn one(word: &str, form: As, host: &Host) -> Result<()> {
+    let roots = &host.roots;
     let id = state::find(roots, word)?;
     let mut doc = state::read(roots, &id)?;
     match form {
@@ -43,13 +44,16 @@ fn one(word: &str, form: As, roots: &Roots) -> Result<()> {
         As::Oci => doc.remove("/stave"),
         As::State => {
             let record = Record::read(roots, &id)?;
-            doc = doc::Doc::default();
+            let entry = Entry { id: id.clone(), doc: Ok(std::mem::take(&mut doc)), record: record.clone() };
             doc.set("/id", id.as_str())?;
-            doc.set("/status", record.as_ref().map_or(state::Status::Created, Record::status).word())?;
+            doc.set("/status", entry.status(host).word())?;
             if let Some(pid) = record.as_ref().and_then(Record::running) {
                 doc.set("/pid", pid)?;
             }
             doc.set("/bundle", roots.bundle(&id).to_string_lossy().into_owned())?;
+            if let Some(exit) = record.and_then(|r| r.stave.exit) {
+                doc.set("/stave/exit", serde_json::to_value(exit)?)?;
+            }
         }
     }
     cli::print_doc(&doc)

@@ -66,7 +66,11 @@ pub fn run(words: &Words) -> Result<u8> {
     }
     let kinds =
         has.into_iter().filter(|k| !some || asked.iter().any(|(kind, yes)| *yes && kind == k)).collect();
-    let enter = Enter { pid, kinds, cgroup: !some || words.join_cgroup, as_container: false, traced: false };
+    let joins = !some || words.join_cgroup;
+    if joins && host.is_frozen(&state::cgroup(&id, &container)) {
+        bail!("join {0}: it is paused (stave resume {0})", words.container);
+    }
+    let enter = Enter { pid, kinds, cgroup: joins, as_container: false, traced: false };
     // Only the command: all else stays the caller's.
     let mut doc = Doc::default();
     doc.set("/process/args", command(&words.command))?;

@@ -5,13 +5,12 @@
 mod log;
 mod monitor;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use cli::{Drive, Driver, Host, bundle};
 use doc::Doc;
 use launch::Look;
 use launch::flags::{First, Process};
-use state::Record;
 use step::quote;
 use sys::{io, process};
 
@@ -79,10 +78,7 @@ pub fn detach(doc: &Doc, host: &Host, driver: &mut Driver) -> Result<()> {
     for warning in launch::warnings(doc, host)? {
         cli::say(driver.name(), &warning);
     }
-    let lock = state::lock(&host.roots, &id)?;
-    if let Some(pid) = Record::read(&host.roots, &id).ok().flatten().and_then(|r| r.running()) {
-        bail!("start {id}: it runs already, as process {pid}");
-    }
+    let lock = bundle::hold("start", &id, doc, host)?;
     let (ours, theirs) = io::seqpacket().context("make a socket pair")?;
     match process::fork().context("fork the monitor")? {
         process::Side::Child => {

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use cli::{Driver, Host, bundle};
 use doc::Doc;
 use launch::{Denials, Look, Start, Tell};
-use state::Record;
+use state::{CgroupDir, Record};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use step::Watch;
@@ -41,7 +41,8 @@ pub fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, lock: File, t
     if doc.stave_flag("rm") {
         return bundle::remove(id, host);
     }
-    launch::save_end(&host.roots, begun.record, exit)
+    let kills = cgroup::oom_kills_since(begun.oom_kills, &begun.cgroups);
+    launch::save_end(&host.roots, begun.record, exit, kills)
 }
 
 /// A container that runs, and what its monitor holds.
@@ -52,6 +53,9 @@ struct Begun {
     log: File,
     null: File,
     record: Record,
+    cgroups: Vec<CgroupDir>,
+    /// Before it began.
+    oom_kills: Option<u64>,
 }
 
 /// All that can fail is done before the clone, or ends the process again.
@@ -71,6 +75,7 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
     };
     driver.expect(steps.len());
     let watch: Option<&mut dyn Watch> = if driver.watches() { Some(driver) } else { None };
+    let oom_kills = cgroup::oom_kills(&look.cgroups);
     let mut told = log.try_clone()?;
     let tell: Tell = Box::new(move |line| log::note(&mut told, &format!("stave-keep: {line}")));
     let how = Start { stdio: streams, watch, tell: Some(tell), ..Start::default() };
@@ -86,7 +91,7 @@ fn begin(doc: &Doc, host: &Host, id: &str, driver: &mut Driver) -> Result<Begun>
         Some(master) => vec![Output::new("stdout", master)],
         None => vec![Output::new("stdout", out), Output::new("stderr", err)],
     };
-    Ok(Begun { child, outputs, signals, log, null, record })
+    Ok(Begun { child, outputs, signals, log, null, record, cgroups: look.cgroups, oom_kills })
 }
 
 /// Until pid 1 has ended and its streams are empty. Signals to the monitor go on to pid 1.

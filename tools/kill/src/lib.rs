@@ -4,9 +4,9 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use cli::{Host, bundle};
+use cli::{Host, bundle, freezer};
 use state::Record;
-use step::Act;
+use step::{Act, Fault};
 use sys::process;
 
 /// Send a signal to containers
@@ -40,6 +40,7 @@ fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
     done.with_context(|| format!("kill {word}"))
 }
 
+/// KILL ends a paused one at once; any other signal waits until it goes on.
 fn first(id: &str, signal: i32, host: &Host) -> Result<()> {
     let record = Record::read(&host.roots, id)?;
     let Some(pid) = record.as_ref().and_then(Record::running) else { bail!("it does not run") };
@@ -48,24 +49,33 @@ fn first(id: &str, signal: i32, host: &Host) -> Result<()> {
     if record.and_then(|r| r.running()).is_none() {
         bail!("it does not run");
     }
-    Ok(process::signal(&pidfd, signal)?)
+    process::signal(&pidfd, signal)?;
+    if signal == process::KILL
+        && let Ok(doc) = state::read(&host.roots, id)
+    {
+        freezer::thaw(host, &state::cgroup(id, &doc))?;
+    }
+    Ok(())
 }
 
+/// KILL is done when none is left.
 fn all(id: &str, signal: i32, host: &Host) -> Result<()> {
     let doc = state::read(&host.roots, id).ok();
     let mut any = false;
-    for step in bundle::everything(id, doc.as_ref(), host) {
-        let Act::Members { cgroup } = step.act else { continue };
-        for pid in sys::cgroup::procs(&cgroup) {
-            if let Ok(pidfd) = process::pidfd(pid)
-                && sys::cgroup::procs(&cgroup).contains(&pid)
-            {
-                any |= process::signal(&pidfd, signal).is_ok();
-            }
-        }
-        if any {
+    for step in bundle::everything(id, doc.as_ref(), host).into_iter().rev() {
+        let Act::Members { cgroup } = &step.act else { continue };
+        if signal == process::KILL {
+            any |= !sys::cgroup::all_procs(cgroup).is_empty();
+            step.act.undo().map_err(|e| Fault::new(&step.act, e))?;
+        } else if sys::cgroup::signal(cgroup, signal) {
             return Ok(());
         }
     }
-    bail!("it has no process")
+    if !any {
+        bail!("it has no process");
+    }
+    match doc {
+        Some(doc) => freezer::thaw(host, &state::cgroup(id, &doc)),
+        None => Ok(()),
+    }
 }

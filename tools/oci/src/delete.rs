@@ -2,9 +2,10 @@
 
 use crate::container::{Container, host};
 use crate::log::{Level, say};
-use crate::{freezer, state};
+use crate::state;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use cli::freezer;
 use doc::Doc;
 use std::fs;
 use std::path::Path;

@@ -1,9 +1,10 @@
 //! kill: a signal to the container's process, or to all of them.
 
 use crate::container::{Container, host};
-use crate::{freezer, ps, state};
+use crate::{ps, state};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use cli::freezer;
 use doc::Doc;
 use sys::process;
 

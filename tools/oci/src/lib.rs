@@ -14,7 +14,6 @@ mod delete;
 mod events;
 mod exec;
 mod features;
-mod freezer;
 mod kill;
 mod list;
 mod log;

@@ -1,9 +1,10 @@
 //! pause and resume: the freezer of the container's cgroup.
 
 use crate::container::{Container, host};
-use crate::{freezer, state};
+use crate::state;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use cli::freezer;
 
 /// The words of `pause`.
 #[derive(Args, Debug)]

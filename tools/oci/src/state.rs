@@ -2,7 +2,6 @@
 //! waited for: the files are read as they are.
 
 use crate::container::{Container, cgroup_of, host};
-use crate::freezer;
 use anyhow::{Context, Result};
 use clap::Args;
 use launch::Door;
@@ -123,5 +122,5 @@ pub fn status(container: &Container, record: Option<&Record>, cgroup: Option<&st
 }
 
 fn is_frozen(cgroup: &str) -> bool {
-    host().is_ok_and(|host| freezer::is_frozen(&host, cgroup))
+    host().is_ok_and(|host| host.is_frozen(cgroup))
 }

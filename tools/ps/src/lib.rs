@@ -6,7 +6,7 @@ use clap::Parser;
 use cli::Host;
 use doc::Doc;
 use serde_json::{Value, json};
-use state::{Entry, Record, Status, ago};
+use state::{Entry, Exit, Record, Status, ago};
 
 /// List containers
 #[derive(Parser, Debug)]
@@ -37,17 +37,18 @@ pub fn run(words: &Words) -> Result<u8> {
     if let Some(n) = words.last {
         list.truncate(n);
     } else if !words.all {
-        list.retain(|e| e.status() == Status::Running);
+        list.retain(|e| matches!(e.status(&host), Status::Running | Status::Paused));
     }
     if words.quiet {
         return cli::print(&list.iter().map(|e| format!("{}\n", e.id)).collect::<String>()).map(|()| 0);
     }
     if words.json {
-        return cli::print(&list.iter().map(|e| format!("{}\n", object(e))).collect::<String>()).map(|()| 0);
+        return cli::print(&list.iter().map(|e| format!("{}\n", object(e, &host))).collect::<String>())
+            .map(|()| 0);
     }
     let head = ["ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PID", "NAME"];
     let mut rows = vec![head.map(String::from).to_vec()];
-    rows.extend(list.iter().map(|e| row(e, words)));
+    rows.extend(list.iter().map(|e| row(e, words, &host)));
     cli::print(&cli::table(&rows)).map(|()| 0)
 }
 
@@ -68,7 +69,7 @@ fn image(e: &Entry) -> Option<String> {
     }
 }
 
-fn row(e: &Entry, words: &Words) -> Vec<String> {
+fn row(e: &Entry, words: &Words, host: &Host) -> Vec<String> {
     let Some(doc) = document(e) else {
         let why = e.doc.as_ref().err().map(cli::line).unwrap_or_default();
         return vec![e.id.clone(), String::new(), String::new(), String::new(), why];
@@ -85,31 +86,43 @@ fn row(e: &Entry, words: &Words) -> Vec<String> {
         image(e).unwrap_or_default().escape_debug().to_string(),
         command.escape_debug().to_string(),
         created(e).map(|at| ago(at) + " ago").unwrap_or_default(),
-        said(e),
+        said(e, host),
         pid,
         doc.name().ok().flatten().unwrap_or_default().to_owned(),
     ]
 }
 
 /// The status for people.
-fn said(e: &Entry) -> String {
-    match (e.status(), &e.record) {
-        (Status::Running, Some(r)) if r.monitor().is_none() => {
-            format!("running {}, no monitor", ago(&r.stave.at))
+fn said(e: &Entry, host: &Host) -> String {
+    let status = e.status(host);
+    match (&status, &e.record) {
+        (Status::Running | Status::Paused, Some(r)) => {
+            let monitor = if r.monitor().is_none() { ", no monitor" } else { "" };
+            format!("{} {}{monitor}", status.word(), ago(&r.stave.at))
         }
-        (Status::Running, Some(r)) => format!("running {}", ago(&r.stave.at)),
-        (Status::Stopped(Some(exit)), _) => match exit.signal {
-            Some(n) => format!("killed by {} {} ago", sys::process::signal_name(n), ago(&exit.at)),
-            None => format!("exited {} {} ago", exit.code, ago(&exit.at)),
-        },
+        (Status::Stopped(Some(exit)), _) => ended(exit),
         (Status::Stopped(None), _) => "ended unseen".into(),
         _ => "created".into(),
     }
 }
 
-fn object(e: &Entry) -> Value {
+/// Also of one that went on when the kernel had killed others of it.
+fn ended(exit: &Exit) -> String {
+    let how = match exit.signal {
+        Some(n) => format!("killed by {}", sys::process::signal_name(n)),
+        None => format!("exited {}", exit.code),
+    };
+    let more = match exit.cause.as_str() {
+        "oom" => ", out of memory",
+        _ if exit.oom_kills > 0 => ", was out of memory",
+        _ => "",
+    };
+    format!("{how} {} ago{more}", ago(&exit.at))
+}
+
+fn object(e: &Entry, host: &Host) -> Value {
     let doc = document(e);
-    let (status, exit) = match e.status() {
+    let (status, exit) = match e.status(host) {
         Status::Stopped(exit) => ("stopped", exit),
         other => (other.word(), None),
     };

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use cli::{Host, bundle};
+use cli::{Host, bundle, freezer};
 use state::Record;
 
 /// Take containers away, with all that they left
@@ -57,6 +57,10 @@ fn one(word: &str, words: &Words, host: &Host) -> Result<()> {
         let fd = sys::process::pidfd(pid)?;
         if record.running().is_some() {
             sys::process::signal(&fd, 9)?;
+            // A frozen process of v1 ends only once it is let go on.
+            if let Ok(doc) = state::read(&host.roots, &id) {
+                freezer::thaw(host, &state::cgroup(&id, &doc))?;
+            }
             sys::process::ended(&fd, 10_000)?;
         }
     }

@@ -1,15 +1,16 @@
 //! Pid 1 in the foreground: the end of a pipeline.
 #![forbid(unsafe_code)]
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Parser};
 use cli::{Drive, Driver, Host, bundle};
 use doc::Doc;
 use launch::flags::{First, Process};
 use launch::{Foreground, Look, Stdio};
-use state::Record;
+use state::{CgroupDir, Record};
 use std::fs::File;
 use step::Watch;
+use sys::process;
 
 /// The flags that concern a container's first process.
 #[derive(Args, Clone, Debug, Default)]
@@ -97,10 +98,7 @@ fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> R
     for warning in launch::warnings(doc, host)? {
         cli::say(driver.name(), &warning);
     }
-    let lock = state::lock(&host.roots, id)?;
-    if let Some(pid) = Record::read(&host.roots, id).ok().flatten().and_then(|r| r.running()) {
-        bail!("spawn {id}: it runs already, as process {pid}");
-    }
+    let lock = bundle::hold("spawn", id, doc, host)?;
     let look = Look::now(doc, host)?;
     let steps = launch::init(doc, &look)?;
     driver.expect(steps.len());
@@ -109,6 +107,7 @@ fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> R
     let null = if input { None } else { Some(File::open("/dev/null")?.into()) };
     let stdio: Stdio = [null, None, None];
     let mut record = None;
+    let before = cgroup::oom_kills(&look.cgroups);
     let tell = Some(cli::teller(&name));
     let how = Foreground { steps: &steps, stdio, terminal: doc.terminal(), input, watch, tell };
     let exit = launch::foreground(how, |child| {
@@ -119,8 +118,23 @@ fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, input: bool) -> R
         drop(lock);
         Ok(())
     })?;
+    let kills = cgroup::oom_kills_since(before, &look.cgroups);
+    if kills > 0 {
+        cli::say(&name, &want_of_memory(doc.name()?.unwrap_or(id), exit, kills, &look.cgroups));
+    }
     if let (Some(record), false) = (record, doc.stave_flag("rm")) {
-        launch::save_end(&host.roots, record, exit)?;
+        launch::save_end(&host.roots, record, exit, kills)?;
     }
     Ok(exit.status() as u8)
+}
+
+/// Whom the kernel killed, and by which limit; the first process may have gone on, or not.
+fn want_of_memory(container: &str, exit: process::Exit, kills: u64, cgroups: &[CgroupDir]) -> String {
+    let who = match (exit, kills) {
+        (process::Exit::Signal(process::KILL), _) => String::new(),
+        (_, 1) => "1 process ".into(),
+        (_, n) => format!("{n} processes "),
+    };
+    let limit = cgroup::memory_limit(cgroups).map(|n| format!(" (limit {})", cli::parse::human(n)));
+    format!("{container}: {who}killed for want of memory{}", limit.unwrap_or_default())
 }

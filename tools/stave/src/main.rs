@@ -16,7 +16,7 @@ stave: containers as small tools
 images      pull push load save import export unpack pack images login logout
 stages      new mount ns limit           a document in, a document out
 ends        spawn keep join exec init    a process
-signals     kill wait
+signals     kill pause resume wait
 looking     ps stat inspect diff step
 front       run rm oci
 
@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         Some("-V" | "--version") => {
             return print(concat!("stave ", env!("CARGO_PKG_VERSION"), "\n"));
         }
+        // docker's word.
+        Some("unpause") => return exec(&"resume".into(), args.collect()),
         _ => {}
     }
     exec(&word, args.collect())
