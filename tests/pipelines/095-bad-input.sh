@@ -99,7 +99,7 @@ refuses 'unpack: no such image' 1 '^stave-unpack: no image busybox:nope; nearest
 refuses 'run: no image at all' 2 '^stave-run: no image named' stave run
 
 # Sizes and other words.
-for words in '-m 64Q' '-m -1' '-m 0' '-m 1e3' '-m 99999999p' '--cpus 0' '--cpus -1' '--cpus nan' '--pids-limit x'; do
+for words in '-m 64Q' '-m -2' '-m 0' '-m 1e3' '-m 99999999p' '--cpus 0' '--cpus -1' '--cpus nan' '--pids-limit x'; do
   # shellcheck disable=SC2086
   refuses "limit $words" 2 "^stave-limit: .*'${words##* }'.*see stave-limit --help" stave limit $words held
   # shellcheck disable=SC2086

@@ -75,7 +75,7 @@ stave mount web >/dev/null && stave ns web >/dev/null && stave limit -m 64M web
 made=$(snapshot) document=$(cat "$STAVE_ROOT/c/$id/config.json")
 at stave limit -m 32M web --step <<END
 ? config.json
-enter 3
+enter 1
 ? $prompt
 > q
 END
@@ -87,7 +87,7 @@ before_it=$(jq .linux.resources "$STAVE_ROOT/c/$id/config.json")
 stave keep web -- sh -c 'tail -c 20000000 </dev/zero' >/dev/null
 if v1; then
   ok 'it fills its memory' soon sh -c "[ \$(cat /sys/fs/cgroup/memory/stave/$id/memory.usage_in_bytes) -gt 10000000 ]"
-  refuses 'a limit below what is used' 1 'unable to set memory limit' stave limit -m 1M web
+  refuses 'a limit below what is used' 1 'unable to set memory limit' stave limit -m 6M web
   is 'is not in the document either' "$(jq .linux.resources "$STAVE_ROOT/c/$id/config.json")" "$before_it"
 else
   skip 'a limit below what is used' 'v2 takes it'

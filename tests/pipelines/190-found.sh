@@ -29,7 +29,7 @@ stave run -d --name busy -m 64M --rootfs "$B" sh -c 'dd if=/dev/zero of=/dev/shm
 # shellcheck disable=SC2016 # the shell in the container expands
 soon stave exec busy sh -c 'test "$(stat -c %s /dev/shm/x)" = 16777216'
 before=$(stave inspect busy)
-try stave limit -m 64k busy
+try stave limit -m 8M busy
 if [ "$status" != 0 ]; then
   is 'a limit that was refused' "$(stave inspect busy)" "$before"
 else

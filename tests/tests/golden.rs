@@ -43,6 +43,7 @@ fn host(mountinfo: &str) -> Host {
         egid: 0,
         subids: Default::default(),
         caps: u64::MAX,
+        online: "0-3".into(),
         umask: 0o022,
     }
 }

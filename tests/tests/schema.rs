@@ -29,6 +29,7 @@ fn host() -> Host {
         egid: 0,
         subids: Default::default(),
         caps: u64::MAX,
+        online: "0-3".into(),
         umask: 0o022,
     }
 }

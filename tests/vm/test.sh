@@ -29,5 +29,5 @@ done
   tar -cf ../busybox.tar .
 )
 rm -rf "$share/root"
-cp v2-oci.sh v2-stat.sh "$share/"
-./run.sh -t 600 v2.sh "$share"
+cp v2-*.sh "$share/"
+./run.sh -t 1200 v2.sh "$share"

@@ -18,12 +18,20 @@ pub fn oom_kills_since(before: Option<u64>, dirs: &[CgroupDir]) -> u64 {
     oom_kills(dirs).unwrap_or_default().saturating_sub(before.unwrap_or_default())
 }
 
-/// The memory limit of the cgroup's own, in bytes; `None`: it has none.
-pub fn memory_limit(dirs: &[CgroupDir]) -> Option<u64> {
-    let dir = dirs.iter().find(|d| d.controllers.iter().any(|c| c == "memory"))?;
-    let file = if dir.v2 { "memory.max" } else { "memory.limit_in_bytes" };
-    // v1 says none as the largest number of whole pages.
-    number(&dir.path, file).filter(|n| *n < i64::MAX as u64 - (1 << 20))
+/// Of a v2 cgroup: the bytes in use, and those of them that the kernel cannot take back, by dropping pages of
+/// files or by swapping; `None`: it does not count them.
+pub fn least_memory(dir: &CgroupDir) -> Option<(u64, u64)> {
+    let usage = number(&dir.path, "memory.current")?;
+    let stat = pairs(&dir.path, "memory.stat");
+    let freed: u64 = ["active_file", "inactive_file", "slab_reclaimable"].iter().map(|k| of(&stat, k)).sum();
+    let own = number(&dir.path, "memory.swap.max")
+        .unwrap_or_default()
+        .saturating_sub(number(&dir.path, "memory.swap.current").unwrap_or_default());
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let swap =
+        meminfo.lines().find_map(|l| l.strip_prefix("SwapFree:")?.split_whitespace().next()?.parse().ok());
+    let swapped = own.min(swap.unwrap_or(0_u64).saturating_mul(1024));
+    Some((usage, usage.saturating_sub(freed.saturating_add(swapped))))
 }
 
 /// Becomes readable when there is something new; the cgroup's end is something new as well.

@@ -22,6 +22,11 @@ pub trait Stage: Args {
     /// What the document asks of the kernel. It looks at nothing but its two arguments.
     fn plan(doc: &Doc, host: &Host) -> Result<Vec<Step>>;
 
+    /// What `--undo` takes away: all that is planned, but for what may have been there before.
+    fn leaves(doc: &Doc, host: &Host) -> Result<Vec<Step>> {
+        Self::plan(doc, host)
+    }
+
     /// What is in force, for a person.
     fn view(doc: &Doc, host: &Host) -> Result<String>;
 }
@@ -29,15 +34,17 @@ pub trait Stage: Args {
 /// The words of a filter: the stage's own, and the frame's.
 #[derive(Parser, Debug)]
 pub struct Filter<S: Args> {
+    /// How the steps are done.
     #[command(flatten)]
-    drive: Drive,
+    pub drive: Drive,
     /// Take away what this stage leaves
     #[arg(long)]
-    undo: bool,
+    pub undo: bool,
     /// A container, by name or id; without one the document is read from stdin
-    container: Option<String>,
+    pub container: Option<String>,
+    /// What the stage is asked for.
     #[command(flatten)]
-    stage: S,
+    pub stage: S,
 }
 
 /// The clap command of a filter.
@@ -74,7 +81,8 @@ pub fn filter<S: Stage>() -> ExitCode {
     error::tool::<Named<S>>(S::NAME, 1, |Named(words, changes)| run(&words, changes))
 }
 
-fn run<S: Stage>(words: &Filter<S>, changes: bool) -> Result<u8> {
+/// Does what the words of a filter say. `changes`: whether any flag of the stage's own is among them.
+pub fn run<S: Stage>(words: &Filter<S>, changes: bool) -> Result<u8> {
     let host = Host::gather()?;
     // A container that is named is held before its document is read, so that no change is lost.
     let (mut doc, lock) = match &words.container {
@@ -139,7 +147,7 @@ pub fn show(steps: &[Step]) -> String {
 }
 
 fn undo<S: Stage>(words: &Filter<S>, doc: &Doc, host: &Host, operand: bool) -> Result<u8> {
-    let steps = S::plan(doc, host)?;
+    let steps = S::leaves(doc, host)?;
     if words.drive.dry_run > 0 {
         let mut out = String::new();
         for line in steps.iter().rev().filter(|s| s.side == Side::Parent).filter_map(|s| s.act.show_undo()) {

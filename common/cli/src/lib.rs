@@ -21,7 +21,7 @@ pub use error::{
     Failure, SUBIDS, Usage, cloning_tool, fail, fail_with, fail_with_status, left, line, say, status, teller,
     tool, usage,
 };
-pub use filter::{Filter, Stage, command, filter, show};
+pub use filter::{Filter, Stage, command, filter, run as stage, show};
 pub use output::{each, print, print_doc, table};
 pub use sibling::sibling;
 pub use words::words;

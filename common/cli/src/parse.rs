@@ -34,6 +34,11 @@ pub fn some_size(text: &str) -> Result<i64, String> {
     }
 }
 
+/// A size above zero, or -1 for no limit.
+pub fn some_size_or_none(text: &str) -> Result<i64, String> {
+    if text == "-1" { Ok(-1) } else { some_size(text) }
+}
+
 /// A size, or -1 for no limit.
 pub fn size_or_none(text: &str) -> Result<i64, String> {
     if text == "-1" { Ok(-1) } else { size(text) }

@@ -19,6 +19,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether its first process is there, be it paused.
+    pub fn runs(&self) -> bool {
+        self.record.as_ref().is_some_and(|r| r.status() == Status::Running)
+    }
+
     /// Derived status.
     pub fn status(&self, host: &Host) -> Status {
         match self.record.as_ref().map_or(Status::Created, Record::status) {

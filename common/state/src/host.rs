@@ -23,6 +23,8 @@ pub struct Host {
     pub subids: [Vec<crate::subid::Range>; 2],
     /// Capabilities that the caller has to give, a mask by number.
     pub caps: u64,
+    /// Processors that run now, a list: `0-3,7`.
+    pub online: String,
     /// The umask that the caller came with.
     pub umask: u32,
 }
@@ -70,6 +72,10 @@ impl Host {
                 uid => crate::subid::of(uid),
             },
             caps: sys::cred::permitted().context("read the own capabilities")?,
+            online: std::fs::read_to_string("/sys/devices/system/cpu/online")
+                .unwrap_or_default()
+                .trim()
+                .into(),
             umask: sys::cred::set_umask(0o022),
         })
     }

@@ -82,6 +82,7 @@ impl Act {
             Act::LinkUp { name, ns } => ns::within("network", ns.as_deref(), || ns::link_up(name))?,
 
             Act::Cgroup { path, .. } => return make_cgroup(path),
+            Act::Renew { cgroup } => return renew(cgroup),
             Act::Members { .. } => return Ok(Done::WasSo),
             Act::JoinCgroup { path, file } => {
                 // "0" is the writer itself: for a v1 `tasks` file the kernel then takes no lock
@@ -222,11 +223,7 @@ impl Act {
                 mount::umount_all(at)?;
                 gone_is_fine(fs::remove_file(at))?;
             }
-            Act::Adopt { cgroup, .. } => {
-                if let Some(above) = cgroup.parent() {
-                    limit::adopt(above, cgroup)?;
-                }
-            }
+            Act::Adopt { cgroup, .. } => drop(limit::leave(cgroup)?),
             Act::Members { cgroup } => cgroup::kill(cgroup)?,
             Act::Limit { cgroup, set } => limit::back(cgroup, set),
             Act::Cgroup { path, shared: false } => cgroup::remove(path)?,
@@ -312,15 +309,36 @@ fn mkdir(path: &Path, mode: u32) -> Result<Done> {
     }
 }
 
+fn renew(cgroup: &Path) -> Result<Done> {
+    if !cgroup.is_dir() || !cgroup::all_procs(cgroup).is_empty() {
+        return Ok(Done::WasSo);
+    }
+    match cgroup::remove(cgroup) {
+        // Somebody came.
+        Err(Errno(16)) => Ok(Done::WasSo),
+        other => Ok(other.map(|()| Done::Made)?),
+    }
+}
+
 /// The parent may be taken away by another container's undo between the two calls.
 fn make_cgroup(path: &Path) -> Result<Done> {
     let mut tries = 0;
-    loop {
+    let done = loop {
         match mkdir(path, 0o755) {
             Err(e) if e.errno == Errno(sys::ENOENT) && tries < 100 => tries += 1,
-            other => return other,
+            other => break other?,
         }
+    };
+    // Below one of threads a new one is there, but takes nobody in (cgroups(7), Thread mode).
+    if fs::read_to_string(path.join("cgroup.type")).is_ok_and(|t| t.trim() == "domain invalid") {
+        if done == Done::Made {
+            let _ = fs::remove_dir(path);
+        }
+        let above = path.parent().unwrap_or(path).display();
+        let why = format!("{above} is threaded: no container can be in a cgroup below it");
+        return Err(Fail { errno: Errno(sys::EOPNOTSUPP), why: Some(why), status: None });
     }
+    Ok(done)
 }
 
 /// Post-condition: the file holds all of the text, or what it held before.

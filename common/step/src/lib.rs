@@ -189,6 +189,9 @@ pub enum Act {
 
     /// A cgroup directory. Undone: rmdir(2); a `shared` one only when empty.
     Cgroup { path: PathBuf, shared: bool },
+    /// A cgroup that nobody is in goes, to be made anew by the next step: what was counted in it, and that
+    /// it was killed, is the last run's. One that is in use stays.
+    Renew { cgroup: PathBuf },
     /// The processes of a cgroup: nothing to make. Undone: each is killed (SIGKILL) and waited for.
     Members { cgroup: PathBuf },
     /// Limits of a cgroup, written in an order that the kernel takes: one may hold another in bounds.

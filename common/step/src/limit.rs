@@ -11,6 +11,7 @@ const EINVAL: Errno = Errno(22);
 const EBUSY: Errno = Errno(16);
 const EACCES: Errno = Errno(13);
 const ENOENT: Errno = Errno(2);
+const ENOSPC: Errno = Errno(28);
 
 /// Writes them all, or none: what is known of the former values holds again after a failure.
 pub fn write(cgroup: &Path, set: &[Setting]) -> Result<(), Fail> {
@@ -50,12 +51,17 @@ pub fn remember(cgroup: &Path, set: &mut [Setting]) {
 /// The line, or lines, that make a file say again what it says now. In a file of values by device that
 /// is the line of the device, or the one that takes it out.
 fn former(file: &str, now: &str, text: &str) -> String {
+    if file == "memory.oom_control" {
+        let on = now.lines().find_map(|l| l.strip_prefix("oom_kill_disable "));
+        return on.unwrap_or("0").trim().to_owned();
+    }
     let device = text.split_whitespace().next().filter(|w| w.contains(':') && !file.starts_with("cpuset."));
     let line = |word: &str| now.lines().find(|l| l.split_whitespace().next() == Some(word));
     match device {
         Some(device) => line(device).map_or_else(
             || match file {
                 "io.max" => format!("{device} rbps=max wbps=max riops=max wiops=max"),
+                "io.latency" => format!("{device} target=0"),
                 f if f.starts_with("io.") => format!("{device} default"),
                 _ => format!("{device} 0"),
             },
@@ -112,7 +118,14 @@ fn lines(cgroup: &Path, file: &str, text: &str) -> Result<(), Fail> {
             .custom_flags(sys::O_NOFOLLOW)
             .open(&path)
             .and_then(|mut f| f.write_all(line.as_bytes()));
-        put.map_err(|e| explain(cgroup, &path, line, e.into()))?;
+        match put.map_err(Errno::from) {
+            // With processes in it v2 gives none up: it takes all that the one above has.
+            Err(ENOSPC) if text.is_empty() && file.starts_with("cpuset.") => {
+                let above = cgroup.parent().ok_or(ENOENT)?.join(format!("{file}.effective"));
+                fs::write(&path, fs::read_to_string(above)?)?;
+            }
+            other => other.map_err(|e| explain(cgroup, &path, line, e))?,
+        }
     }
     Ok(())
 }
@@ -161,6 +174,9 @@ pub fn hand_down(cgroup: &Path, wanted: &[String], needed: &[String]) -> Result<
             Some(format!("{controller}: the cgroup is {}", kind.trim()))
         } else if errno == EBUSY {
             Some(format!("{controller}: processes are in the cgroup itself, so none may be limited below it"))
+        } else if matches!(errno, EACCES | Errno(sys::EPERM)) {
+            let file = file.display();
+            Some(format!("{errno}: whose it is hands it down by 'echo +{controller} >{file}'"))
         } else {
             Some(format!("{controller}: {errno}"))
         };
@@ -188,11 +204,22 @@ pub fn own(cgroup: &Path, uid: u32) -> Result<(), Fail> {
 
 /// Post-condition: whoever was in the one cgroup is in the other. A fork may outrun one pass.
 pub fn adopt(cgroup: &Path, from: &Path) -> Result<Done, Fail> {
+    take(cgroup, || {
+        let within = sys::cgroup::all_procs(cgroup);
+        sys::cgroup::all_procs(from).into_iter().filter(|p| !within.contains(p)).collect()
+    })
+}
+
+/// Post-condition: whoever was in the cgroup, or below it, is in the one above.
+pub fn leave(cgroup: &Path) -> Result<Done, Fail> {
+    take(cgroup.parent().ok_or(ENOENT)?, || sys::cgroup::all_procs(cgroup))
+}
+
+/// Until nobody is left to take.
+fn take(cgroup: &Path, left: impl Fn() -> Vec<i32>) -> Result<Done, Fail> {
     let mut done = Done::WasSo;
     for _ in 0..1000 {
-        let within = sys::cgroup::all_procs(cgroup);
-        let pids: Vec<i32> =
-            sys::cgroup::all_procs(from).into_iter().filter(|p| !within.contains(p)).collect();
+        let pids = left();
         if pids.is_empty() {
             return Ok(done);
         }
@@ -298,6 +325,8 @@ mod tests {
             ("io.bfq.weight", "default 100\n", "8:0 20", "8:0 default"),
             ("cpuset.cpus", "0-1\n", "0-1:1/2", "0-1"),
             ("cpuset.cpus", "\n", "0", ""),
+            ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "1", "0"),
+            ("io.latency", "", "8:0 target=100", "8:0 target=0"),
         ] {
             assert_eq!(former(file, now, text), said, "{file}");
         }

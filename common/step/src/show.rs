@@ -112,6 +112,7 @@ impl Act {
                 format!("ip link set {} netns $pid name {}", quote(device), quote(name))
             }
             Act::Cgroup { path, .. } => format!("mkdir -p {}", q(path)),
+            Act::Renew { cgroup } => format!("[ ! -d {0} ] || rmdir {0} 2>/dev/null || :", q(cgroup)),
             Act::Members { .. } => ":".to_owned(),
             Act::Limit { cgroup, set } => {
                 let lines: Vec<String> = set.iter().map(|s| show_setting(cgroup, s)).collect();
@@ -177,6 +178,14 @@ impl Act {
             Act::Members { cgroup } => {
                 let dir = q(cgroup);
                 format!("while kill -9 $(cat {dir}/cgroup.procs) 2>/dev/null; do sleep 0.1; done")
+            }
+            Act::Adopt { cgroup, .. } => {
+                let above = cgroup.parent().unwrap_or(cgroup).join("cgroup.procs");
+                format!(
+                    "for p in $(cat {}); do echo $p >{}; done",
+                    q(&cgroup.join("cgroup.procs")),
+                    q(&above)
+                )
             }
             Act::Cgroup { path, shared: false } => format!("[ ! -d {0} ] || rmdir {0}", q(path)),
             Act::Cgroup { path, shared: true } => format!("rmdir {} 2>/dev/null || :", q(path)),
@@ -292,6 +301,7 @@ impl Act {
             Act::Domainname { name } => format!("set domainname {name}"),
             Act::LinkUp { name, .. } => format!("bring up link {name}"),
             Act::NetDevice { device, .. } => format!("move network device {device} into the container"),
+            Act::Renew { cgroup } => format!("renew cgroup {}", p(cgroup)),
             Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
             Act::Limit { cgroup, set } => match set.first() {
                 Some(s) => format!("write '{}' to {}", s.text, p(&cgroup.join(&s.file))),

@@ -152,31 +152,40 @@ pub fn freeze(dir: &Path, v2: bool, frozen: bool) -> Result<()> {
     Err(Errno(libc::ETIMEDOUT))
 }
 
-/// Ends the processes of a cgroup and of those below it. Post-condition: there is none. By cgroup.kill
-/// (Linux 5.14); where that is missing they are frozen first, so that no fork outruns the signals.
+/// Ends the processes of a cgroup and of those below it. Post-condition: there is none.
 pub fn kill(dir: &Path) -> Result<()> {
-    let v2 = dir.join("cgroup.freeze").exists();
-    let freezes = v2 || dir.join("freezer.state").exists();
     for pause in [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] {
         std::thread::sleep(std::time::Duration::from_millis(pause));
-        if all_procs(dir).is_empty() {
+        if !begin_to_kill(dir)? {
             return Ok(());
-        }
-        if dir.join("cgroup.kill").exists() {
-            // A kernel without such marks clones into it as ever.
-            let _ = rustix::fs::setxattr(dir, KILLED, b"1", rustix::fs::XattrFlags::empty());
-            fs::write(dir.join("cgroup.kill"), "1")?;
-            continue;
-        }
-        if freezes {
-            let _ = freeze(dir, v2, true);
-        }
-        signal(dir, crate::process::KILL);
-        if freezes {
-            freeze(dir, v2, false)?;
         }
     }
     Err(Errno(libc::EBUSY))
+}
+
+/// SIGKILL to all processes of a cgroup and of those below it, whose end is not waited for; whether there
+/// was one. By cgroup.kill (Linux 5.14); where that is missing they are frozen first, so that no fork outruns
+/// the signals.
+pub fn begin_to_kill(dir: &Path) -> Result<bool> {
+    if all_procs(dir).is_empty() {
+        return Ok(false);
+    }
+    if dir.join("cgroup.kill").exists() {
+        // A kernel without such marks clones into it as ever.
+        let _ = rustix::fs::setxattr(dir, KILLED, b"1", rustix::fs::XattrFlags::empty());
+        fs::write(dir.join("cgroup.kill"), "1")?;
+        return Ok(true);
+    }
+    let v2 = dir.join("cgroup.freeze").exists();
+    let freezes = v2 || dir.join("freezer.state").exists();
+    if freezes {
+        let _ = freeze(dir, v2, true);
+    }
+    signal(dir, crate::process::KILL);
+    if freezes {
+        freeze(dir, v2, false)?;
+    }
+    Ok(true)
 }
 
 /// The mark of a cgroup in which cgroup.kill was written, as long as the cgroup is.

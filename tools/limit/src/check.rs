@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use doc::Resources;
 use state::CgroupDir;
+use std::path::Path;
 
 /// The limits can be held here, and each makes sense beside the others.
 pub(crate) fn check(r: &Resources, dirs: &[CgroupDir]) -> Result<()> {
@@ -109,12 +110,33 @@ fn controllers(r: &Resources, dirs: &[CgroupDir]) -> Result<()> {
         if place.is_empty() {
             place.push("no cgroups are mounted".into());
         }
+        let v1 = at(false).and_then(|m| m.parent()).map(|m| m.join(v1_name));
         bail!(
-            "limit {controller}: no cgroup hierarchy here has the {controller} controller: {}",
-            place.join(", ")
+            "limit {controller}: no cgroup hierarchy here has the {controller} controller: {}{}",
+            place.join(", "),
+            remedy(v1_name, v1.as_deref(), at(true))
         );
     }
     Ok(())
+}
+
+/// How it could be had: where v1 is mounted, and where v2 is.
+fn remedy(name: &str, v1: Option<&Path>, v2: Option<&Path>) -> String {
+    // The root has no type. Of any other, what the kernel has and what was handed down are two things.
+    if let Some(above) = v2.filter(|m| v1.is_none() && m.join("cgroup.type").exists()) {
+        return format!("; whoever gave {} can hand it down in the cgroup above", above.display());
+    }
+    // cgroups(7): name, hierarchy, cgroups, enabled.
+    let known = std::fs::read_to_string("/proc/cgroups").unwrap_or_default();
+    let line =
+        known.lines().map(|l| l.split_whitespace().collect::<Vec<_>>()).find(|f| f.first() == Some(&name));
+    match (line.as_deref(), v1) {
+        (None, _) if known.is_empty() => String::new(),
+        (None, _) => "; this kernel has none".into(),
+        (Some([.., "0"]), _) => "; it was turned off at boot".into(),
+        (Some(_), Some(at)) => format!("; mount -t cgroup -o {name} none {}", at.display()),
+        (Some(_), None) => String::new(),
+    }
 }
 
 /// Limits of v1 that v2 has no word for (config-linux.md, Unified: no conversion is an error).

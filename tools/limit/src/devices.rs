@@ -32,6 +32,21 @@ pub(crate) fn rules(
     Ok(here.then(|| Act::DeviceFilter { cgroup: dir.path.clone(), rules }).into_iter().collect())
 }
 
+/// The steps that put in force again what was before other rules; none at all: all that the cgroup above
+/// allows.
+pub(crate) fn again(
+    dir: &CgroupDir,
+    dirs: &[CgroupDir],
+    rules: &[DeviceRule],
+    program: bool,
+) -> Result<Vec<Act>> {
+    let begins = rules.iter().any(|r| r.kind.as_deref().is_none_or(|k| k == "a") && r.major.is_none());
+    let all = DeviceRule { allow: true, kind: None, major: None, minor: None, access: None };
+    let list: Vec<DeviceRule> =
+        if begins { rules.to_vec() } else { std::iter::once(all).chain(rules.iter().cloned()).collect() };
+    self::rules(dir, dirs, &list, program)
+}
+
 fn access(n: usize, rule: &DeviceRule) -> Result<Access> {
     let at = format!("linux.resources.devices.{n}");
     let number = |key: &str, value: Option<i64>| match value {

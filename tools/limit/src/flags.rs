@@ -3,23 +3,23 @@
 use crate::PERIOD;
 use anyhow::{Context, Result};
 use clap::Args;
-use cli::{parse, usage};
+use cli::{Host, parse, usage};
 use doc::Doc;
 use serde_json::{Value, json};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// The flags of `stave limit`.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Limits")]
 pub struct Limit {
-    /// Memory: a number and b, k, m, g
-    #[arg(short = 'm', long, value_name = "SIZE", value_parser = parse::some_size)]
+    /// Memory: a number and b, k, m, g, 6m at least; -1: no limit
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = memory, allow_negative_numbers = true)]
     pub memory: Option<i64>,
     /// Memory and swap together; -1: no limit
     #[arg(long, value_name = "SIZE", value_parser = parse::size_or_none, allow_negative_numbers = true)]
     pub memory_swap: Option<i64>,
-    /// Memory that is left to it when others need some
-    #[arg(long, value_name = "SIZE", value_parser = parse::some_size)]
+    /// Memory that is left to it when others need some; -1: none
+    #[arg(long, value_name = "SIZE", value_parser = parse::some_size_or_none, allow_negative_numbers = true)]
     pub memory_reservation: Option<i64>,
     /// How willingly memory is swapped out: 0 to 100 (v1)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(-1..=100), allow_negative_numbers = true)]
@@ -39,6 +39,12 @@ pub struct Limit {
     /// Microseconds of a period
     #[arg(long, value_name = "N")]
     pub cpu_period: Option<u64>,
+    /// Microseconds that may be saved up, for a burst
+    #[arg(long, value_name = "N")]
+    pub cpu_burst: Option<u64>,
+    /// 1: only when nobody else wants the processors; 0: as usual
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..=1))]
+    pub cpu_idle: Option<i64>,
     /// Microseconds for real-time tasks of each period (v1)
     #[arg(long, value_name = "N")]
     pub cpu_rt_runtime: Option<i64>,
@@ -75,12 +81,63 @@ pub struct Limit {
     /// A device that may be used: 'c 1:3 rwm', with * for all numbers
     #[arg(long, value_name = "RULE")]
     pub device_cgroup_rule: Vec<String>,
+    /// A file of cgroup v2, by its name, and what is written into it: memory.high=1g
+    #[arg(long, value_name = "FILE=TEXT")]
+    pub cgroup_conf: Vec<String>,
     /// The cgroup in which its own is made
     #[arg(long, value_name = "PATH")]
     pub cgroup_parent: Option<String>,
 }
 
-pub(crate) fn edit(flags: &Limit, doc: &mut Doc) -> Result<()> {
+/// What docker has as the least: a process is not even started in less.
+const LEAST: i64 = 6 << 20;
+
+fn memory(text: &str) -> Result<i64, String> {
+    match parse::some_size_or_none(text)? {
+        n if (1..LEAST).contains(&n) => Err("6m is the least".to_owned()),
+        n => Ok(n),
+    }
+}
+
+/// What the flags change of a document that is there, in the shape of its `linux.resources`. Lists by
+/// device have the new entries alone; rules for devices stand for all.
+pub(crate) fn changes(flags: &Limit, doc: &Doc, host: &Host) -> Result<Value> {
+    let mut only = Doc::default();
+    edit(flags, &mut only, host)?;
+    if !flags.device_cgroup_rule.is_empty() {
+        let mut after = doc.clone();
+        edit(flags, &mut after, host)?;
+        only.set("/linux/resources/devices", after.get("/linux/resources/devices").cloned())?;
+    }
+    Ok(only.get("/linux/resources").cloned().unwrap_or_else(|| json!({})))
+}
+
+/// What no kernel would hold, or only a part of.
+fn on_this_machine(flags: &Limit, host: &Host) -> Result<()> {
+    let online = processors(&host.online);
+    if let Some(cpus) = flags.cpus.filter(|n| *n > online.len() as f64 && !online.is_empty()) {
+        return Err(usage(format!("--cpus {cpus}: this machine has {} processors", online.len())));
+    }
+    let asked = flags.cpuset_cpus.as_deref().map(processors).unwrap_or_default();
+    if asked.iter().any(|n| !online.contains(n)) && !online.is_empty() {
+        let list = flags.cpuset_cpus.as_deref().unwrap_or_default();
+        return Err(usage(format!("--cpuset-cpus {list}: the processors that run here are {}", host.online)));
+    }
+    Ok(())
+}
+
+/// The numbers of a list (cpuset(7)); what is no list has none, and the plan says so.
+pub(crate) fn processors(list: &str) -> std::collections::BTreeSet<u32> {
+    let part = |part: &str| {
+        let (range, _) = part.split_once(':').unwrap_or((part, ""));
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.trim().parse().ok()?..=last.trim().parse::<u32>().ok()?.min(1 << 16))
+    };
+    list.split(',').filter_map(part).flatten().collect()
+}
+
+pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
+    on_this_machine(flags, host)?;
     let at = |key: &str| format!("/linux/resources/{key}");
     for (key, value) in numbers(flags)? {
         doc.set(&at(key), value)?;
@@ -117,6 +174,13 @@ pub(crate) fn edit(flags: &Limit, doc: &mut Doc) -> Result<()> {
         }
         doc.set(&at("devices"), list)?;
     }
+    for word in &flags.cgroup_conf {
+        let (file, text) =
+            word.split_once('=')
+                .filter(|(file, text)| !file.is_empty() && !text.is_empty())
+                .ok_or_else(|| usage(format!("--cgroup-conf {word}: not of the form FILE=TEXT")))?;
+        doc.set(&at(&format!("unified/{}", file.replace('~', "~0").replace('/', "~1"))), text)?;
+    }
     if let Some(parent) = &flags.cgroup_parent {
         let id = doc.id()?.context("the document has no id")?.to_owned();
         let parent = parent.trim_matches('/');
@@ -150,6 +214,8 @@ fn numbers(flags: &Limit) -> Result<Vec<(&'static str, Value)>> {
     put("cpu/shares", flags.cpu_shares.filter(|n| *n != 0).map(Value::from));
     put("cpu/quota", flags.cpu_quota.filter(|n| *n != 0).map(Value::from));
     put("cpu/period", flags.cpu_period.filter(|n| *n != 0).map(Value::from));
+    put("cpu/burst", flags.cpu_burst.map(Value::from));
+    put("cpu/idle", flags.cpu_idle.map(Value::from));
     put("cpu/realtimeRuntime", flags.cpu_rt_runtime.map(Value::from));
     put("cpu/realtimePeriod", flags.cpu_rt_period.map(Value::from));
     put("cpu/cpus", flags.cpuset_cpus.clone().map(Value::from));
@@ -203,6 +269,22 @@ fn rule(word: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_processors() {
+        for (list, numbers) in [("0-2,7", vec![0, 1, 2, 7]), ("", vec![]), ("3", vec![3]), ("x,1-", vec![])] {
+            assert_eq!(processors(list).into_iter().collect::<Vec<_>>(), numbers, "{list}");
+        }
+    }
+
+    #[test]
+    fn least_memory() {
+        assert_eq!(memory("6m"), Ok(6 << 20));
+        assert_eq!(memory("-1"), Ok(-1));
+        for (text, says) in [("4k", "6m is the least"), ("0", "nothing runs in 0"), ("-2", "not a size")] {
+            assert!(memory(text).is_err_and(|e| e.contains(says)), "{text}");
+        }
+    }
 
     #[test]
     fn device_rules() {

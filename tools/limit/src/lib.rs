@@ -4,12 +4,15 @@
 mod check;
 mod devices;
 mod flags;
+mod named;
 mod owner;
 mod update;
 mod v1;
 mod v2;
+mod view;
 
 pub use flags::Limit;
+pub use named::{Words, run};
 pub use update::update;
 
 use anyhow::{Result, bail};
@@ -23,29 +26,46 @@ impl cli::Stage for Limit {
     const NAME: &'static str = "limit";
     const ABOUT: &'static str = "Make a container's cgroup and set its limits";
 
-    fn edit(&self, doc: &mut Doc, _host: &Host) -> Result<()> {
-        flags::edit(self, doc)
+    fn edit(&self, doc: &mut Doc, host: &Host) -> Result<()> {
+        flags::edit(self, doc, host)
     }
 
+    /// With a fresh cgroup for each start: one that was there, and that nobody is in, is made anew.
     fn plan(doc: &Doc, host: &Host) -> Result<Vec<Step>> {
-        let Some(id) = doc.id()? else { bail!("the document has no id") };
+        let (id, at) = cgroup(doc)?;
+        let mut steps = steps(doc, host, &at)?;
+        let old = |s: &Step| match &s.act {
+            Act::Cgroup { path, shared: false } if path.ends_with(id) && path.is_dir() => Some(path.clone()),
+            _ => None,
+        };
+        let found: Vec<_> = steps.iter().enumerate().filter_map(|(n, s)| Some((n, old(s)?))).collect();
+        for (n, cgroup) in found.into_iter().rev() {
+            steps.insert(n, Step::parent(Act::Renew { cgroup }));
+        }
+        Ok(steps)
+    }
+
+    /// The cgroups above are the caller's, who named them; but not ours, that of all containers.
+    fn leaves(doc: &Doc, host: &Host) -> Result<Vec<Step>> {
+        let (id, at) = cgroup(doc)?;
         let own = Roots::cgroup(id);
-        steps(doc, host, doc.cgroups_path()?.unwrap_or(&own))
+        let all = Path::new(own.trim_start_matches('/')).parent().map(Path::to_owned).unwrap_or_default();
+        let ours = |path: &Path| at == own && path.ends_with(&all);
+        let mut steps = steps(doc, host, &at)?;
+        steps.retain(|s| !matches!(&s.act, Act::Cgroup { path, shared: true } if !ours(path)));
+        Ok(steps)
     }
 
     fn view(doc: &Doc, host: &Host) -> Result<String> {
-        let mut rows = Vec::new();
-        for s in Self::plan(doc, host)? {
-            let Act::Limit { cgroup, set } = s.act else { continue };
-            for s in set {
-                let files = [Some(s.file), s.or.map(|(file, _)| file)].into_iter().flatten();
-                let Some(path) = files.map(|f| cgroup.join(f)).find(|p| p.exists()) else { continue };
-                let now = std::fs::read_to_string(&path).unwrap_or_default();
-                rows.push(vec![path.display().to_string(), now.trim().to_owned()]);
-            }
-        }
-        Ok(cli::table(&rows))
+        let (_, at) = cgroup(doc)?;
+        Ok(view::table(&view::rows(doc, host, &at)?))
     }
+}
+
+/// The id, and the path of the cgroup in each hierarchy.
+fn cgroup(doc: &Doc) -> Result<(&str, String)> {
+    let Some(id) = doc.id()? else { bail!("the document has no id") };
+    Ok((id, doc.cgroups_path()?.map_or_else(|| Roots::cgroup(id), String::from)))
 }
 
 /// The period against which `--cpus` counts, in microseconds (docker's, and the kernel's own).

@@ -13,6 +13,15 @@ use step::{Act, Step};
 /// make them so in the cgroup at `path`; each knows the value that it replaces. Rules for devices stay
 /// unless there are new ones, which stand for all.
 pub fn update(doc: &mut Doc, changes: &Value, host: &Host, path: &str) -> Result<Vec<Step>> {
+    let asked = write_down(doc, changes)?;
+    let whole = doc.resources()?;
+    let mut acts = limits(&asked, &whole, host, &there(&whole, host, path))?;
+    acts.iter_mut().for_each(Act::remember);
+    Ok(acts.into_iter().map(Step::parent).collect())
+}
+
+/// The changes in the document, and by themselves.
+pub(crate) fn write_down(doc: &mut Doc, changes: &Value) -> Result<Resources> {
     if !changes.is_object() {
         bail!("update: the limits are no JSON object");
     }
@@ -20,27 +29,39 @@ pub fn update(doc: &mut Doc, changes: &Value, host: &Host, path: &str) -> Result
     changed.set("/linux/resources", changes.clone())?;
     let asked = changed.resources()?;
     merge(doc, "/linux/resources", changes)?;
-    let whole = doc.resources()?;
-    let dirs = host.cgroup_dirs(path, &whole.controllers());
-    let dirs: Vec<_> = dirs.into_iter().filter(|d| d.path.is_dir()).collect();
-    let complete = completed(&asked, &whole);
+    Ok(asked)
+}
+
+fn there(whole: &Resources, host: &Host, path: &str) -> Vec<CgroupDir> {
+    let mut dirs = host.cgroup_dirs(path, &whole.controllers());
+    dirs.retain(|d| d.path.is_dir());
+    dirs
+}
+
+/// What makes `asked` so in directories that are there, or will be; `whole`: with all that held before.
+pub(crate) fn limits(
+    asked: &Resources,
+    whole: &Resources,
+    host: &Host,
+    dirs: &[CgroupDir],
+) -> Result<Vec<Act>> {
+    let complete = completed(asked, whole);
     let v2_alone = dirs.iter().all(|d| d.v2);
-    check::check(if v2_alone { &complete } else { &asked }, &dirs)?;
+    check::check(if v2_alone { &complete } else { asked }, dirs)?;
     let mut acts = Vec::new();
-    for dir in &dirs {
+    for dir in dirs {
         if dir.v2 {
-            in_use(dir, &asked)?;
+            in_use(dir, asked)?;
             v2::limits(dir, &complete, &mut acts);
         } else {
-            v1::limits(dir, &asked, &mut acts);
+            v1::limits(dir, asked, &mut acts);
         }
     }
-    acts.iter_mut().for_each(Act::remember);
     // They come last: what was cannot be read from them.
-    for dir in &dirs {
-        acts.extend(devices::rules(dir, &dirs, &asked.devices, host.filters_devices())?);
+    for dir in dirs {
+        acts.extend(devices::rules(dir, dirs, &asked.devices, host.filters_devices())?);
     }
-    Ok(acts.into_iter().map(Step::parent).collect())
+    Ok(acts)
 }
 
 /// Two keys of the document that are one file of v2's.

@@ -33,6 +33,9 @@ pub struct Ns {
     /// private or host
     #[arg(long, value_enum, value_name = "private|host", help_heading = "Namespaces")]
     pub pid: Option<Mode>,
+    /// private: its own cgroup is the root of all that it sees; host
+    #[arg(long, value_enum, value_name = "private|host", help_heading = "Namespaces")]
+    pub cgroupns: Option<Mode>,
     /// The user namespace.
     #[command(flatten)]
     pub user: user::User,
@@ -67,7 +70,13 @@ impl cli::Stage for Ns {
             list.extend(PINNED.map(Namespace::new));
         }
         let network = self.network.map(|n| if n == Network::Host { Mode::Host } else { Mode::Private });
-        for (kind, mode) in [("network", network), ("ipc", self.ipc), ("uts", self.uts), ("pid", self.pid)] {
+        for (kind, mode) in [
+            ("network", network),
+            ("ipc", self.ipc),
+            ("uts", self.uts),
+            ("pid", self.pid),
+            ("cgroup", self.cgroupns),
+        ] {
             let there = list.iter().any(|n| n.kind == kind);
             match mode {
                 Some(Mode::Host) => list.retain(|n| n.kind != kind),

@@ -31,7 +31,8 @@ pub fn kill(container: &Container, words: &Kill) -> Result<u8> {
     // Others outlive the first process where it is not the first of a pid namespace.
     let all = words.all || (number == process::KILL && !ends_with_its_first(&doc)?);
     if all && cgroup.is_some() {
-        let any = signal_all(container, number)?;
+        let any =
+            if number == process::KILL { kill_all(container, &doc)? } else { signal_all(container, number)? };
         thaw_for(number, cgroup.as_deref())?;
         if any || words.all {
             return Ok(0);
@@ -63,6 +64,16 @@ fn thaw_for(number: i32, cgroup: Option<&str>) -> Result<()> {
         Some(path) if number == process::KILL => freezer::thaw(&host()?, path),
         _ => Ok(()),
     }
+}
+
+/// All at once, by the hierarchy that can; whether there was one.
+fn kill_all(container: &Container, doc: &Doc) -> Result<bool> {
+    let mut any = false;
+    for dir in container.cgroups(doc, &host()?)?.iter().rev() {
+        any |= sys::cgroup::begin_to_kill(&dir.path)
+            .with_context(|| format!("end the processes of cgroup {}", dir.path.display()))?;
+    }
+    Ok(any)
 }
 
 /// To every process of the cgroup, until no new one comes up that had no signal yet; whether there

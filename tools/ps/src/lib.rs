@@ -37,7 +37,7 @@ pub fn run(words: &Words) -> Result<u8> {
     if let Some(n) = words.last {
         list.truncate(n);
     } else if !words.all {
-        list.retain(|e| matches!(e.status(&host), Status::Running | Status::Paused));
+        list.retain(Entry::runs);
     }
     if words.quiet {
         return cli::print(&list.iter().map(|e| format!("{}\n", e.id)).collect::<String>()).map(|()| 0);

@@ -135,6 +135,10 @@ fn want_of_memory(container: &str, exit: process::Exit, kills: u64, cgroups: &[C
         (_, 1) => "1 process ".into(),
         (_, n) => format!("{n} processes "),
     };
-    let limit = cgroup::memory_limit(cgroups).map(|n| format!(" (limit {})", cli::parse::human(n)));
+    let limit = cgroup::effective(cgroups).memory.map(|l| {
+        let above = !cgroups.iter().any(|d| d.path == l.dir);
+        let of = if above { format!(" of {}", l.dir.display()) } else { String::new() };
+        format!(" (limit {}{of})", cli::parse::human(l.value))
+    });
     format!("{container}: {who}killed for want of memory{}", limit.unwrap_or_default())
 }

@@ -98,7 +98,7 @@ impl Eye {
         let Some(ids) = &self.ids else {
             let mut list = state::list(roots)?;
             list.sort_by_cached_key(|e| std::cmp::Reverse(created(e)));
-            list.retain(|e| self.all || e.status() == Status::Running);
+            list.retain(|e| self.all || e.runs());
             return Ok(list);
         };
         let there = ids.iter().filter(|id| roots.bundle(id).is_dir());
@@ -114,7 +114,7 @@ impl Eye {
     pub fn glance(&mut self) -> Result<()> {
         self.last = Instant::now();
         for entry in self.entries()? {
-            if entry.status() == Status::Running {
+            if entry.runs() {
                 let at = Instant::now();
                 if let Some(time) = cgroup::time(&self.dirs(&entry)) {
                     self.before.insert(entry.id, (at, time));
@@ -150,7 +150,7 @@ impl Eye {
     }
 
     fn one(&self, entry: Entry, above: &mut Above, now: &mut HashMap<String, (Instant, Time)>) -> Seen {
-        let status = entry.status();
+        let status = entry.status(&self.host);
         let doc = entry.doc.as_ref().ok();
         let mut seen = Seen {
             name: doc.and_then(|d| d.name().ok().flatten()).map(String::from),
@@ -167,7 +167,7 @@ impl Eye {
             machine: self.machine,
             id: entry.id.clone(),
         };
-        let (Status::Running, Some(record)) = (status, &entry.record) else { return seen };
+        let (Status::Running | Status::Paused, Some(record)) = (status, &entry.record) else { return seen };
         let dirs = self.dirs(&entry);
         seen.pid = Some(record.pid);
         let at = Instant::now();

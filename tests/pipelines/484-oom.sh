@@ -54,7 +54,7 @@ for file in /sys/fs/cgroup/memory/$top/memory.limit_in_bytes /sys/fs/cgroup/$top
 done
 try stave spawn -- sh -c "$eat" <"$T/low.json"
 is 'by a limit above' "$status $(exit_of low)" '137 [137,9,"oom",1]'
-like 'without a limit of its own' "$err" '^stave-spawn: low: killed for want of memory'
+like 'whose that is is said' "$err" "^stave-spawn: low: killed for want of memory \(limit 16MiB of /sys/fs/cgroup/.*$top\)$"
 # shellcheck disable=SC2086 # two flags
 try stave run --rm --name gone $limits --rootfs "$B" sh -c "$eat"
 is 'said also of what is taken away' "$status $err" '137 stave-run: gone: killed for want of memory (limit 16MiB)'
