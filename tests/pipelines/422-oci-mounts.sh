@@ -139,6 +139,9 @@ for word in idmap ridmap; do
   rejects "$n: $word with neither maps nor a user namespace" '.mounts += [{destination: "/ids", type: "bind", source: $s, options: ["bind", $word]}]' --arg s "$T/ids" --arg word $word
 done
 prints 'C102: the maps do without the word' 6000:8000 'stat -c %u:%g /ids/file' "$(echo "$mapped" | sed 's/, \$word//')" --arg s "$T/ids"
+prints 'C100: a map among the options, as podman writes it' 6000:8000 'stat -c %u:%g /ids/file' \
+  '.mounts += [{destination: "/ids", type: "bind", source: $s, options: ["bind", "idmap=uids=0-5000-2000;gids=0-6000-3000"]}]' --arg s "$T/ids"
+rejects 'C100: one that makes no sense' '.mounts += [{destination: "/ids", type: "bind", source: $s, options: ["bind", "idmap=uids=0-5000"]}]' --arg s "$T/ids"
 rejects 'C103: uidMappings without gidMappings' "$mapped | del(.mounts[-1].gidMappings)" --arg s "$T/ids" --arg word idmap
 rejects 'C104: gidMappings without uidMappings' "$mapped | del(.mounts[-1].uidMappings)" --arg s "$T/ids" --arg word idmap
 is 'C105: the owners of files on the host stay' "$(stat -c %u:%g "$T/ids/file")" 1000:2000

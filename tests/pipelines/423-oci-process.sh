@@ -53,6 +53,7 @@ fi
 rejects 'C123: a process without a cwd' 'del(.process.cwd)'
 rejects 'C124: a cwd that is not absolute' '.process.cwd = "tmp"'
 rejects 'C124: an empty one' '.process.cwd = ""'
+prints 'C123: one that is not there is made, also where the root is read-only' /new/dir pwd '.process.cwd = "/new/dir" | .root.readonly = true'
 prints 'C123: the cwd is where it begins' /tmp pwd '.process.cwd = "/tmp"'
 config 'del(.process.args)'
 no 'C125: a process without args' rt run --bundle "$bundle" "$id"

@@ -52,6 +52,9 @@ impl Doc {
                 return Err(wrong(&format!("the container has no {kind} namespace of its own")));
             }
             let value = value.as_str().ok_or_else(|| wrong("not a string"))?.to_owned();
+            if file == "kernel/domainname" && self.text("/domainname").is_some_and(|name| name != value) {
+                return Err(wrong("`domainname` says another"));
+            }
             Ok(Sysctl { file, value, kind })
         };
         map.into_iter().map(one).collect()
@@ -96,6 +99,13 @@ mod tests {
         ] {
             assert_eq!(doc(key), Ok((file.to_owned(), kind)));
         }
+        let domain = |name: &str| {
+            let text = format!(
+                r#"{{"domainname":"{name}","linux":{{"namespaces":[{{"type":"uts"}}],"sysctl":{{"kernel.domainname":"a"}}}}}}"#
+            );
+            Doc::parse(text.as_bytes()).unwrap().sysctls().is_ok()
+        };
+        assert!(domain("a") && !domain("b"));
         for (key, why) in [
             ("kernel.panic", "belongs to the machine"),
             ("kernel.hostname", "`hostname`"),

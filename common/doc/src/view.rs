@@ -221,8 +221,9 @@ impl Doc {
 
     /// `mounts`, in order.
     pub fn mounts(&self) -> Result<Vec<Mount>, Error> {
-        let list: Vec<Mount> = self.read("/mounts")?.unwrap_or_default();
-        for (n, m) in list.iter().enumerate() {
+        let mut list: Vec<Mount> = self.read("/mounts")?.unwrap_or_default();
+        for (n, m) in list.iter_mut().enumerate() {
+            self.maps_in_options(m).map_err(|why| shape(&format!("/mounts/{n}/options"), &why))?;
             let texts = m.options.iter().chain(&m.source).chain(&m.kind).chain([&m.destination]);
             if m.destination.is_empty() || texts.clone().any(|t| t.contains('\0')) {
                 return Err(shape(&format!("/mounts/{n}"), "an empty destination, or a NUL byte"));

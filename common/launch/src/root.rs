@@ -56,6 +56,10 @@ pub(crate) fn root_file_system(doc: &Doc, look: &Look) -> Result<RootFs> {
     }
     if own_root {
         if doc.root_readonly() {
+            // Later it could not be made any more.
+            if doc.cwd() != "/" {
+                close.push(Act::Dir { root: root.clone(), path: doc.cwd().into() });
+            }
             close.push(Act::Readonly { root: root.clone(), path: "/".into() });
         }
         let other = match (own_tree, look.no_pivot) {

@@ -60,6 +60,7 @@ impl Act {
                 let node = Node { kind, major: *major, minor: *minor };
                 mounts::device(root, path, node, *mode, (*uid, *gid))?;
             }
+            Act::Dir { root, path } => mounts::dir(root, path)?,
             Act::Symlink { root, target, link } => mounts::symlink(root, target, link)?,
             Act::BindSelf { path } => mounts::bind_self(path)?,
             Act::PivotRoot { root, how } => mounts::pivot(root, how.as_deref())?,

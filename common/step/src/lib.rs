@@ -148,6 +148,9 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "is_zero")]
         gid: u32,
     },
+    /// A directory within a root, and those above it, while it can be written to. One that cannot be made
+    /// is missed by whoever looks for it.
+    Dir { root: PathBuf, path: PathBuf },
     /// A symbolic link within a root.
     Symlink { root: PathBuf, target: String, link: PathBuf },
     /// A mount that pivot_root(2) can take: the directory bound onto itself.

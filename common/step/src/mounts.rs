@@ -240,8 +240,15 @@ pub(crate) fn keeps_root(act: &Act) -> bool {
             | Act::Mask { .. }
             | Act::Readonly { .. }
             | Act::Device { .. }
+            | Act::Dir { .. }
             | Act::Symlink { .. }
     )
+}
+
+/// A directory within a root, if it can be made.
+pub(crate) fn dir(root: &Path, path: &Path) -> Result<()> {
+    let _ = inroot::make(root_at(root)?, path, FileType::Directory);
+    Ok(())
 }
 
 /// A symbolic link within a root.
@@ -317,7 +324,7 @@ pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u3
             if !ns::in_user_namespace() || !inroot::is_empty_file(&there)? {
                 return Err(other(e));
             }
-            return Ok(Tree::of_file(host_device(path, node)?, false)?.attach(there)?);
+            return bind_device(host_device(path, node)?, there);
         }
         done => return Ok(done?),
     }
@@ -329,7 +336,14 @@ pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u3
         }
         made => made?,
     };
-    Ok(Tree::of_file(device, false)?.attach(target)?)
+    bind_device(device, target)
+}
+
+/// A device of the host's onto a file. Nobody has to run it.
+fn bind_device(device: OwnedFd, target: OwnedFd) -> Result<()> {
+    let tree = Tree::of_file(device, false)?;
+    tree.inert()?;
+    Ok(tree.attach(target)?)
 }
 
 /// A directory as a mount of its own, with all that is mounted below it.

@@ -85,6 +85,7 @@ impl Act {
                 }
                 out
             }
+            Act::Dir { root, path } => format!("mkdir -p {}", at(root, path)),
             Act::Symlink { root, target, link } => {
                 let p = at(root, link);
                 format!("[ -e {p} ] || ln -s {} {p}", quote(target))
@@ -283,6 +284,7 @@ impl Act {
             Act::Propagate { at, how } => format!("make {how} {}", p(at)),
             Act::PropagateHolder { of, how } => format!("make {how} the mount of {}", p(of)),
             Act::Device { path, .. } => format!("make device {}", p(path)),
+            Act::Dir { path, .. } => format!("make directory {}", p(path)),
             Act::Symlink { link, .. } => format!("link {}", p(link)),
             Act::BindSelf { path } => format!("make a root of {}", p(path)),
             Act::PivotRoot { root, how: None } => format!("pivot_root to {}", p(root)),

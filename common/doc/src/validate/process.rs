@@ -1,6 +1,7 @@
 //! `process` (config.md, Process).
 
 use super::{Result, absolute, one_of, variables, word};
+use crate::sched::Scheduler;
 use crate::{Doc, shape};
 use serde_json::Value;
 
@@ -101,5 +102,64 @@ fn scheduler(doc: &Doc) -> Result {
             return Err(shape(&format!("{at}/{key}"), &format!("{policy} takes none")));
         }
     }
+    if policy == "SCHED_DEADLINE" && !s.flags.iter().any(|f| f == "SCHED_FLAG_KEEP_PARAMS") {
+        deadline(value, &s)?;
+    }
     Ok(())
+}
+
+/// What the kernel answers with EINVAL alone (sched(7)), in the words of crun.
+fn deadline(value: &Value, s: &Scheduler) -> Result {
+    const LEAST: u64 = 1024;
+    const MOST: u64 = 1 << 63;
+    let wrong =
+        |why: String| Err(shape("/process/scheduler", &format!("sched_setattr: `SCHED_DEADLINE` {why}")));
+    let times = [("runtime", s.runtime), ("deadline", s.deadline), ("period", s.period)];
+    for (key, time) in &times[..2] {
+        if value.get(key).is_none() {
+            return wrong(format!("requires `{key}`"));
+        }
+        if *time == 0 {
+            return wrong(format!("{key} must be greater than 0"));
+        }
+    }
+    // A period of 0 is the deadline.
+    for pair in times.windows(2).filter(|pair| pair[1].1 != 0) {
+        let [(less, a), (more, b)] = pair else { continue };
+        if a > b {
+            return wrong(format!("{less} ({a}) must be <= {more} ({b})"));
+        }
+    }
+    for (key, time) in times.iter().filter(|(_, time)| *time != 0) {
+        if !(LEAST..MOST).contains(time) {
+            return wrong(format!("{key} ({time}) must be between {LEAST} and {MOST}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_that_no_kernel_takes() {
+        let wrong = |rest: &str| {
+            let text = format!(r#"{{"process":{{"scheduler":{{"policy":"SCHED_DEADLINE"{rest}}}}}}}"#);
+            scheduler(&Doc::parse(text.as_bytes()).unwrap()).map_err(|e| e.to_string())
+        };
+        for (rest, why) in [
+            (r#","deadline":2000"#, "requires `runtime`"),
+            (r#","runtime":2000"#, "requires `deadline`"),
+            (r#","runtime":0,"deadline":2000"#, "runtime must be greater than 0"),
+            (r#","runtime":3000,"deadline":2000"#, "runtime (3000) must be <= deadline (2000)"),
+            (r#","runtime":2000,"deadline":4000,"period":3000"#, "deadline (4000) must be <= period (3000)"),
+            (r#","runtime":1000,"deadline":2000"#, "runtime (1000) must be between 1024 and "),
+        ] {
+            assert!(wrong(rest).unwrap_err().contains(why), "{rest}: {:?}", wrong(rest));
+        }
+        assert_eq!(wrong(r#","runtime":2000,"deadline":3000"#), Ok(()));
+        assert_eq!(wrong(r#","flags":["SCHED_FLAG_KEEP_PARAMS"]"#), Ok(()));
+    }
 }

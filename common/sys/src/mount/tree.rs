@@ -104,6 +104,11 @@ impl Tree {
         set_attributes(self, false, Change { set: attr::RDONLY, clear: 0 })
     }
 
+    /// Nothing on it runs, with others' rights or at all; its other attributes kept.
+    pub fn inert(&self) -> Result<()> {
+        set_attributes(self, false, Change { set: attr::NOSUID | attr::NOEXEC, clear: 0 })
+    }
+
     /// The files show as owned by who the map of a user namespace says (mount_setattr(2), ID-mapped
     /// mounts). EINVAL: the file system cannot.
     pub fn map_ids(&self, namespace: impl AsFd, recursive: bool) -> Result<()> {
