@@ -38,6 +38,6 @@ step 0 'docker-compose exec -T web sh -c "hostname | wc -c; cat /sys/fs/cgroup/m
 step 0 'docker-compose ps --services --filter status=running; docker-compose top api | grep -c nc'
 step 0 'docker-compose pause api; docker inspect -f "{{.State.Status}}" three_api_1; docker-compose unpause api'
 step 0 'docker-compose up -d --scale api=2 --no-recreate 2>/dev/null; docker ps -a --format "{{.Names}}" | sort'
-step 0 'docker-compose restart -t 1 api 2>/dev/null; docker-compose run --rm --no-deps client echo once 2>/dev/null'
-step 0 'docker-compose down -t 1 2>/dev/null; docker ps -aq; docker network ls --format "{{.Name}}" | sort'
+step 0 'docker-compose restart -t 0 api 2>/dev/null; docker-compose run --rm --no-deps client echo once 2>/dev/null'
+step 0 'docker-compose down -t 0 2>/dev/null; docker ps -aq; docker network ls --format "{{.Name}}" | sort'
 end_docker

@@ -27,40 +27,40 @@ step 0 'echo through | docker run -i --rm busybox cat'
 step 0 'docker run --rm busybox sh -c "cat /proc/self/oom_score_adj; umask; pwd; env | sort | grep -v HOSTNAME"'
 at 0 'docker run --rm -it busybox sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> sleep 0.5; tty; stty size; test -t 1 && echo yes it is; exit 5
+> for i in 1 2 3 4 5; do stty size | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
 END
 at 0 'docker run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo ready; sleep 5 & wait"' <<END
 ? ready
 ^ C
 END
 
-# What is inside.
-step 0 'docker run --rm busybox cat /proc/self/mountinfo | mountinfo'
-step 0 'docker run --rm --security-opt systempaths=unconfined --cgroupns host busybox cat /proc/self/mountinfo | mountinfo'
-step 0 'docker run --rm busybox grep -E "^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|SigBlk)" /proc/self/status'
-step 0 'docker run --rm --cap-add all --cap-drop sys_resource busybox grep -E "^(Cap|NoNewPrivs|Seccomp)" /proc/self/status'
-step 0 'docker run --rm busybox cat /proc/self/limits'
-step 0 'docker run --rm busybox sh -c "cd /dev && stat -c \"%n %F %a %u %g %t:%T %N\" * | sort"'
-step 0 'docker run --rm busybox cat /proc/self/cgroup /sys/fs/cgroup/devices/devices.list | grep -v 10:200 | sort'
-step 0 'docker run --rm --cgroupns private busybox cat /proc/self/cgroup'
-step 0 'docker run --rm --security-opt seccomp=unconfined --security-opt no-new-privileges --cap-drop all --cap-add net_raw --user 33:34 --group-add 101 busybox grep -E "^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)" /proc/self/status'
-step 0 'docker run --rm --user web busybox id'
-step 126 'docker run --rm --user nobody busybox /root/x'
-step 1 'docker run --rm --read-only --tmpfs /x:size=1m,mode=750 --shm-size 2m busybox sh -c "grep -E \" (/x|/dev/shm) \" /proc/self/mounts; stat -c %a /x; touch /c"'
-step 0 'docker run --rm --ulimit nofile=100:200 --ulimit core=0 busybox sh -c "ulimit -Sn; ulimit -Hn; ulimit -c"'
-step 0 'docker run --rm --init busybox cat /proc/1/comm'
+# What is inside; a network is for the other steps.
+step 0 'docker run --rm --network none busybox cat /proc/self/mountinfo | mountinfo'
+step 0 'docker run --rm --network none --security-opt systempaths=unconfined --cgroupns host busybox cat /proc/self/mountinfo | mountinfo'
+step 0 'docker run --rm --network none busybox grep -E "^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|SigBlk)" /proc/self/status'
+step 0 'docker run --rm --network none --cap-add all --cap-drop sys_resource busybox grep -E "^(Cap|NoNewPrivs|Seccomp)" /proc/self/status'
+step 0 'docker run --rm --network none busybox cat /proc/self/limits'
+step 0 'docker run --rm --network none busybox sh -c "cd /dev && stat -c \"%n %F %a %u %g %t:%T %N\" * | sort"'
+step 0 'docker run --rm --network none busybox cat /proc/self/cgroup /sys/fs/cgroup/devices/devices.list | grep -v 10:200 | sort'
+step 0 'docker run --rm --network none --cgroupns private busybox cat /proc/self/cgroup'
+step 0 'docker run --rm --network none --security-opt seccomp=unconfined --security-opt no-new-privileges --cap-drop all --cap-add net_raw --user 33:34 --group-add 101 busybox grep -E "^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)" /proc/self/status'
+step 0 'docker run --rm --network none --user web busybox id'
+step 126 'docker run --rm --network none --user nobody busybox /root/x'
+step 1 'docker run --rm --network none --read-only --tmpfs /x:size=1m,mode=750 --shm-size 2m busybox sh -c "grep -E \" (/x|/dev/shm) \" /proc/self/mounts; stat -c %a /x; touch /c"'
+step 0 'docker run --rm --network none --ulimit nofile=100:200 --ulimit core=0 busybox sh -c "ulimit -Sn; ulimit -Hn; ulimit -c"'
+step 0 'docker run --rm --network none --init busybox cat /proc/1/comm'
 step 0 'docker run --rm --hostname box --domainname dom --workdir /new/dir --env A=b --add-host other:10.1.2.3 busybox sh -c "hostname; cat /proc/sys/kernel/domainname; pwd; echo \$A; grep other /etc/hosts"'
-step 0 'mkdir -p v && docker run --rm -v $PWD/v:/v -v $PWD/v:/ro:ro -v named:/named busybox sh -c "echo data >/v/f; cat /ro/f; touch /ro/g; grep named /proc/self/mountinfo" | mountinfo; cat v/f; docker volume rm named'
-step 0 'docker run --rm --mount type=bind,src=$PWD/v,dst=/v,bind-propagation=rshared busybox grep " /v " /proc/self/mountinfo | mountinfo'
-step 0 'docker run --rm --device /dev/null:/dev/nix:rw --device-cgroup-rule "c 10:229 r" busybox sh -c "stat -c \"%n %a %t:%T\" /dev/nix && echo x >/dev/nix; grep -c 10:229 /sys/fs/cgroup/devices/devices.list; mknod /dev/other c 10 230 && cat /dev/other"; true'
-step 0 'docker run --rm --sysctl net.ipv4.ip_forward=1 --sysctl kernel.msgmax=1234 busybox cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax'
+step 0 'mkdir -p v && docker run --rm --network none -v $PWD/v:/v -v $PWD/v:/ro:ro -v named:/named busybox sh -c "echo data >/v/f; cat /ro/f; touch /ro/g; grep named /proc/self/mountinfo" | mountinfo; cat v/f; docker volume rm named'
+step 0 'docker run --rm --network none --mount type=bind,src=$PWD/v,dst=/v,bind-propagation=rshared busybox grep " /v " /proc/self/mountinfo | mountinfo'
+step 0 'docker run --rm --network none --device /dev/null:/dev/nix:rw --device-cgroup-rule "c 10:229 r" busybox sh -c "stat -c \"%n %a %t:%T\" /dev/nix && echo x >/dev/nix; grep -c 10:229 /sys/fs/cgroup/devices/devices.list; mknod /dev/other c 10 230 && cat /dev/other"; true'
+step 0 'docker run --rm --network none --sysctl net.ipv4.ip_forward=1 --sysctl kernel.msgmax=1234 busybox cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax'
 step 0 'docker run --rm --network none busybox ip -o link | cut -d: -f2 | sed "s/@.*//"'
 step 0 'docker run --rm --network host --uts host --ipc host --pid host busybox sh -c "for n in net uts ipc pid; do readlink /proc/self/ns/\$n; done" >a; for n in net uts ipc pid; do readlink /proc/self/ns/$n; done | diff a -'
-step 0 'docker run --rm --memory 64m --memory-reservation 32m --memory-swappiness 10 --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 50 busybox sh -c "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares cpuset/cpuset.cpus pids/pids.max memory/memory.swappiness"'
+step 0 'docker run --rm --network none --memory 64m --memory-reservation 32m --memory-swappiness 10 --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 50 busybox sh -c "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares cpuset/cpuset.cpus pids/pids.max memory/memory.swappiness"'
 step 137 'docker run --name oom --memory 16m busybox sh -c "tail /dev/zero; exit 137"'
 step 0 'docker inspect -f "{{.State.ExitCode}} {{.State.Status}} {{.State.OOMKilled}}" oom; docker rm oom'
-step 0 'docker run --rm --pids-limit 4 busybox sh -c "for i in 1 2 3 4 5; do sleep 1 & done" 2>&1 | grep -c fork'
-step 125 'docker run --rm --memory 1k busybox true'
+step 0 'docker run --rm --network none --pids-limit 4 busybox sh -c "for i in 1 2 3 4 5; do sleep 1 & done" 2>&1 | grep -c fork'
+step 125 'docker run --rm --network none --memory 1k busybox true'
 
 # A container that stays.
 step 0 'docker run -d --name web -l app=web busybox sh -c "trap \"echo bye; exit 3\" TERM; trap \"echo hup\" HUP; echo up; while :; do sleep 0.1; done"'
@@ -76,7 +76,7 @@ step 126 'docker exec web /etc'
 step 0 'echo in | docker exec -i web cat'
 at 0 'docker exec -it web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> sleep 0.5; tty; stty size; exit 4
+> for i in 1 2 3 4 5; do stty size | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
 END
 step 0 'docker run -d --name hc --health-cmd "test -e /well" --health-interval 200ms --health-retries 1 busybox sh -c "sleep 0.5; touch /well; exec sleep 100" && for state in unhealthy healthy; do for i in 1 2 3 4 5 6 7 8 9; do [ "$(docker inspect -f "{{.State.Health.Status}}" hc)" = $state ] && echo $state && break; sleep 0.2; done; done; docker rm -f hc'
 step 0 'docker exec -d web touch /tmp/detached; for i in 1 2 3 4 5 6 7 8 9; do docker exec web ls /tmp/detached 2>/dev/null && break; done'
