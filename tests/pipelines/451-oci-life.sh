@@ -95,7 +95,7 @@ refuses 'a program that is not there' 1 'run a: exec: "nope": executable file no
   'jq ".process.args = [\"nope\"]" b/config.json >b/other.json; stave-oci --root oci run -b b -f other.json a'
 refuses 'nor by its path' 1 'create a: exec: "/nope": no such file or directory' sh -c \
   'jq ".process.args = [\"/nope\"]" b/config.json >b/other.json; stave-oci --root oci create -b b -f other.json a'
-refuses 'one that may not be run' 1 'create a: exec: "/etc/passwd": permission denied' sh -c \
+refuses 'one that may not be run' 1 'create a: exec: "/etc/passwd": not executable \(mode 0644\): permission denied' sh -c \
   'jq ".process.args = [\"/etc/passwd\"]" b/config.json >b/other.json; stave-oci --root oci create -b b -f other.json a'
 refuses 'a bundle without a document' 1 'run a: read .*/three.d/config.json: no such file or directory' sh -c 'mkdir three.d; stave-oci --root oci run -b three.d a'
 refuses 'no bundle' 1 'run a: find bundle /no/such: no such file or directory' oci run -b /no/such a

@@ -46,6 +46,29 @@ try oci --debug --log log --log-format json run -b b -f warn.json a
 unlike 'in the log, where there is one' "$err" 'clone'
 like 'as all else' "$(jq -r 'select(.level == "debug") | .msg' log)" '^exec|^clone a process'
 
+# Flags are what the kernel gets: one that none asks for is set, one that is asked for alone.
+for flags in 'null 4' '[] 0' '["SECCOMP_FILTER_FLAG_LOG"] 2'; do
+  jq --argjson flags "${flags% *}" '.process.args = ["true"] | .linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["swapon"], action: "SCMP_ACT_ERRNO"}]}
+    | if $flags then .linux.seccomp.flags = $flags else . end' b/config.json >b/seccomp.json
+  like "--debug says seccomp's flags: $flags" "$(oci --debug run -b b -f seccomp.json a 2>&1)" "level=debug msg=\"seccomp filter flags: ${flags#* }\"\$"
+done
+
+# What is wrong with a program that is there is said by itself, as its process would say it; why it is
+# so is for the log.
+printf '#!/no/such/sh x\n' >b/rootfs/script && printf 'text\n' >b/rootfs/text && chmod 755 b/rootfs/script b/rootfs/text
+jq '.process.args = ["/script"]' b/config.json >b/script.json
+jq '.process.args = ["/text"]' b/config.json >b/text.json
+refuses 'a script without its interpreter' 1 '^exec /script: no such file or directory$' oci --log log --log-format json run -b b -f script.json a
+is 'the log says which' "$(last | jq -r .msg)" 'run a: exec /script: no such file or directory: its interpreter /no/such/sh is not there'
+refuses 'a text' 1 '^exec /text: exec format error$' oci run -b b -f text.json a
+rm log
+
+mkdir -p images/parent && : >images/file
+for parent in "$T/images/parent" no file; do
+  refuses "checkpoint --parent-path $parent" 1 '^stave-oci: checkpoint a: --parent-path' oci checkpoint --image-path images --parent-path "$parent" a
+done
+refuses 'one that is there' 1 'checkpoint is not supported' oci checkpoint --image-path images --parent-path parent a
+
 for verb in create run exec start kill delete pause resume ps events update state checkpoint restore; do
   try oci $verb
   if [ "$status" = 1 ] && [ "$(printf '%s\n' "$err" | wc -l)" = 1 ]; then pass "$verb without an id"; else fail "$verb without an id" "$status" "$err"; fi
@@ -63,6 +86,8 @@ spec: X'
 is '-v' "$(stave-oci -v)" "$(stave-oci --version)"
 ln -s "$(command -v stave-oci)" runc
 is 'by the name of runc it says what clients of runc look for' "$(./runc -v | sed 's/[0-9.]*$/X/' | head -n 1)" 'runc version X'
+ln -s runc crun
+is 'as by that of crun' "$(./crun -v | sed 's/[0-9.]*$/X/' | head -n 1)" 'crun version X'
 is 'and does the same' "$(./runc --root "$T/oci" list -f json)" null
 
 refuses '--systemd-cgroup' 1 'the systemd cgroup manager is not supported' oci --systemd-cgroup run -b b a

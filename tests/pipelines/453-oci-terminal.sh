@@ -35,12 +35,17 @@ elif not os.isatty(fd):
     if os.environ.get('KILL'):
         signal.pidfd_send_signal(fd, signal.SIGKILL)
 END
-engine() { python3 engine.py "$@"; rm -f "$1"; }
+engine() { python3 "$T/engine.py" "$@"; rm -f "$1"; }
 
 bundle b '.process.terminal = true' '.process.consoleSize = {height: 10, width: 110}' \
   '.process.args = ["sh", "-c", "tty; stty size; readlink /proc/self/fd/0; readlink /proc/self/fd/2; test -c /dev/console && echo console; echo over; sleep 1000"]'
 is 'create hands the terminal over' "$(engine s stave-oci --root oci create -b b --console-socket "$T/s" a)" '/dev/ptmx tty
 status 0'
+oci delete -f a
+# engine.py listens where the socket is said to be for the runtime: in the bundle.
+is 'a relative socket is the bundle'"'"'s, a relative pid file the caller'"'"'s' "$(cd b && engine s sh -c 'cd .. && exec stave-oci --root oci create -b b --console-socket s --pid-file relative a')" '/dev/ptmx tty
+status 0'
+ok 'it is there' test -s relative
 oci delete -f a
 export READ=1
 is 'run -d too; it is the process'"'"'s, and has its size' "$(engine s stave-oci --root oci run -d -b b --console-socket "$T/s" a)" '/dev/ptmx tty

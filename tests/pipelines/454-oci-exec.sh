@@ -33,7 +33,7 @@ is 'the limits' "$(oci exec a sh -c 'ulimit -n; ulimit -Hn; umask; cat /proc/sel
 0027
 9'
 is '--cwd' "$(oci exec --cwd=/etc a pwd)" /etc
-refuses 'that is not there' 255 'exec a: change directory to /nope: no such file' oci exec --cwd /nope a pwd
+refuses 'that is not there' 255 'exec a: chdir to cwd \("/nope"\) set in config.json failed: no such file' oci exec --cwd /nope a pwd
 refuses 'that is not absolute' 255 'exec a: .*process.cwd' oci exec --cwd nope a pwd
 is '--user' "$(oci exec --user 33 a id -u)$(oci exec -u 33:34 a id -g)" 3334
 is '--user leaves the group' "$(oci exec -u 33 a id -g)" 0
@@ -62,7 +62,7 @@ refuses 'a pid file that cannot be' 255 'exec a: save /no/such/pid' oci exec --p
 is 'then the process is gone' "$(pgrep -x -f 'sleep 1002')" ''
 refuses 'a program that is not there' 255 'exec a: exec: "nope": executable file not found in \$PATH' oci exec a nope
 refuses 'nor by its path' 255 'exec a: exec: "/nope": no such file or directory' oci exec a /nope
-refuses 'one that may not be run' 255 'exec a: exec: "/etc/passwd": permission denied' oci exec a /etc/passwd
+refuses 'one that may not be run' 255 'exec a: exec: "/etc/passwd": not executable \(mode 0644\): permission denied' oci exec a /etc/passwd
 refuses 'no command' 255 'exec a: exec args cannot be empty' oci exec a
 refuses 'no container' 255 'exec z: container does not exist' oci exec z true
 

@@ -18,7 +18,8 @@ jq '.process.terminal = true' b/config.json >terminal.json
 jq '.process.args = []' b/config.json >empty.json
 jq '.process.cwd = "relative"' b/config.json >cwd.json
 jq '.linux.namespaces += [{type: "nope"}]' b/config.json >namespace.json
-for doc in seven nope path directory file hook terminal empty cwd namespace; do
+jq '.process.args = ["sleep", "1000"]' b/config.json >quiet.json
+for doc in quiet seven nope path directory file hook terminal empty cwd namespace; do
   mkdir $doc && jq --arg root "$T/b/rootfs" '.root.path = $root' $doc.json >$doc/config.json
 done
 
@@ -87,7 +88,7 @@ script() {
   do_it delete $id
   do_it delete $id
   do_it delete --force $id
-  do_it run -d -b b $id
+  do_it run -d -b quiet $id
   do_it delete --force $id
   do_it run --keep -b seven $id
   do_it state $id

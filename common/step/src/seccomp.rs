@@ -29,16 +29,7 @@ pub fn program(text: &str) -> Option<Vec<Insn>> {
 pub fn load(filter: &str, flags: &[String], ask: Option<&Ask>) -> Result<Option<OwnedFd>, Fail> {
     let wrong = |why: String| Fail { errno: Errno(EINVAL), why: Some(why), status: None };
     let mut insns = program(filter).ok_or_else(|| wrong("its filter is no program".into()))?;
-    let mut bits = 0;
-    for flag in flags {
-        bits |= match flag.as_str() {
-            "SECCOMP_FILTER_FLAG_TSYNC" => 0, // one thread
-            "SECCOMP_FILTER_FLAG_LOG" => 2,
-            "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => 4,
-            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => 32,
-            other => return Err(wrong(format!("{other} is no flag"))),
-        };
-    }
+    let bits = bits(flags).map_err(|flag| wrong(format!("{flag} is no flag")))?;
     if matches!(ask, Some(Ask::Parent {})) {
         for i in insns.iter_mut().filter(|i| i.0 == RET && is_told(i.3)) {
             i.3 = ASK;
@@ -47,6 +38,17 @@ pub fn load(filter: &str, flags: &[String], ask: Option<&Ask>) -> Result<Option<
     sys::seccomp::load(&insns, bits, ask.is_some()).map_err(|e| Fail {
         why: (e == Errno(sys::EACCES)).then(|| "it needs CAP_SYS_ADMIN, or noNewPrivileges".into()),
         ..e.into()
+    })
+}
+
+/// The flags that a filter is loaded with; an error is the word that is none.
+pub fn bits(flags: &[String]) -> Result<u32, &str> {
+    flags.iter().try_fold(0, |bits, flag| match flag.as_str() {
+        "SECCOMP_FILTER_FLAG_TSYNC" => Ok(bits), // one thread
+        "SECCOMP_FILTER_FLAG_LOG" => Ok(bits | 2),
+        "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(bits | 4),
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(bits | 32),
+        other => Err(other),
     })
 }
 

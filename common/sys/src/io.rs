@@ -1,6 +1,7 @@
 //! Pipes, sockets and descriptors.
 
 use crate::{Errno, Result};
+use rustix::net::SocketAddrUnix;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// pipe2(2), close-on-exec.
@@ -160,10 +161,32 @@ pub fn fifo(path: &std::path::Path) -> Result<()> {
 
 /// A connection to a stream socket at a path, as an engine opens for a console.
 pub fn connect_stream(path: &std::path::Path) -> Result<OwnedFd> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-    let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    in_directory(path, |short| Ok(connect(&fd, &SocketAddrUnix::new(short)?)?))?;
+    let fd = unix_socket(rustix::net::SocketType::STREAM)?;
+    in_directory(path, |short| Ok(rustix::net::connect(&fd, &SocketAddrUnix::new(short)?)?))?;
     Ok(fd)
+}
+
+/// A datagram socket that sends to the one at a path, or of an abstract name, written `@NAME`.
+pub fn connect_datagram(path: &std::path::Path) -> Result<OwnedFd> {
+    use std::os::unix::ffi::OsStrExt;
+    let fd = unix_socket(rustix::net::SocketType::DGRAM)?;
+    match path.as_os_str().as_bytes().strip_prefix(b"@") {
+        Some(name) => rustix::net::connect(&fd, &SocketAddrUnix::new_abstract_name(name)?)?,
+        None => in_directory(path, |short| Ok(rustix::net::connect(&fd, &SocketAddrUnix::new(short)?)?))?,
+    }
+    Ok(fd)
+}
+
+/// A datagram socket at a path, where nothing may be yet.
+pub fn bind_datagram(path: &std::path::Path) -> Result<OwnedFd> {
+    let fd = unix_socket(rustix::net::SocketType::DGRAM)?;
+    in_directory(path, |short| Ok(rustix::net::bind(&fd, &SocketAddrUnix::new(short)?)?))?;
+    Ok(fd)
+}
+
+fn unix_socket(kind: rustix::net::SocketType) -> Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, socket_with};
+    Ok(socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
 }
 
 /// The address of a socket holds 107 bytes of path: a longer one is named through its directory.

@@ -69,6 +69,16 @@ pub fn exec_sealed(program: &Path, args: &[OsString]) -> Errno {
     }
 }
 
+/// What this program runs from; `None`: from its file, which is another user's.
+pub fn sealed_by() -> Option<&'static str> {
+    let exe = std::fs::read_link(SELF).ok().filter(|exe| is_sealed(exe) == Ok(true))?;
+    Some(if exe == Path::new("/") {
+        "a mount of its own that is read-only"
+    } else {
+        "a sealed copy in memory"
+    })
+}
+
 /// Where this program lies, whatever it runs from.
 pub fn program() -> std::io::Result<PathBuf> {
     match PROGRAM.get() {

@@ -1,8 +1,10 @@
 //! checkpoint and restore: their words are known, and answered in one clear sentence. They would be
 //! CRIU's work, which this runtime does not drive.
 
-use anyhow::{Result, bail};
+use crate::words;
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use std::path::Path;
 
 /// The words of `checkpoint`.
 #[derive(Args, Debug)]
@@ -112,6 +114,22 @@ struct Images {
     /// Each page once
     #[arg(long)]
     auto_dedup: bool,
+}
+
+/// checkpoint: what is wrong in its words is told before what is not to be had at all.
+pub fn checkpoint(words: &Checkpoint) -> Result<u8> {
+    if let Some(parent) = words::path(&words.parent_path) {
+        // As criu takes it: from the images' own directory.
+        if parent.is_absolute() {
+            bail!("--parent-path must be relative: {}", parent.display());
+        }
+        let at = words::path(&words.images.image_path).unwrap_or(Path::new("checkpoint")).join(parent);
+        let meta = std::fs::metadata(&at).with_context(|| format!("--parent-path: {}", at.display()))?;
+        if !meta.is_dir() {
+            bail!("--parent-path: {}: not a directory", at.display());
+        }
+    }
+    refuse("checkpoint")
 }
 
 /// Both verbs.

@@ -89,7 +89,7 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
     if !words.detach {
         started::size_as_caller(&mut doc)?;
     }
-    let open = words.outlets.open(extra)?;
+    let open = words.outlets.open(extra, Path::new(""))?;
     let host = host()?;
     let mut look = container.look(&doc, &host, Path::new(&record.bundle))?;
     // The container's files as its own processes see them.

@@ -18,6 +18,7 @@ mod kill;
 mod list;
 mod log;
 mod making;
+mod notify;
 mod pause;
 mod ps;
 mod run;
@@ -59,14 +60,25 @@ pub fn main(name: &'static str, given: &[OsString]) -> u8 {
         Err(status) => return status,
     };
     let (verb, id) = words.verb.name();
-    let result = log::open(&words.global).and_then(|()| run(&words));
+    let result = log::open(&words.global).and_then(|()| {
+        if log::debugs()
+            && let Some(from) = sys::seal::sealed_by()
+        {
+            // runc's words, as far as they are so.
+            log::say(log::Level::Debug, &format!("{name} exeseal: using /proc/self/exe clone: {from}"));
+        }
+        run(&words)
+    });
     match result {
         Ok(status) => status,
         Err(e) => {
             let text = started::kernels_words(cli::line(&e));
             let space = if id.is_empty() { "" } else { " " };
-            if !text.is_empty() {
-                log::say(log::Level::Error, &format!("{verb}{space}{id}: {text}"));
+            let whole = format!("{verb}{space}{id}: {text}");
+            match e.downcast_ref::<started::Refused>() {
+                Some(refused) => log::say_apart(&refused.line, &whole),
+                None if text.is_empty() => {}
+                None => log::say(log::Level::Error, &whole),
             }
             status(&e)
         }
@@ -150,7 +162,7 @@ fn run(words: &Words) -> Result<u8> {
     let at = |id: &str| Container::new(&root, id);
     let engine = engine(&words.global)?;
     match &words.verb {
-        Verb::Checkpoint(_) => checkpoint::refuse("checkpoint"),
+        Verb::Checkpoint(w) => checkpoint::checkpoint(w),
         Verb::Create(w) => create::create(&at(&w.id)?, w, &engine?),
         Verb::Delete(w) => delete::delete(&at(&w.id)?, w),
         Verb::Events(w) => events::events(&at(&w.id)?, w),
@@ -191,8 +203,11 @@ fn engine(global: &Global) -> Result<Result<Engine>> {
     Ok(Ok(Engine { cgroups: manager != "disabled", may_lack_cgroups }))
 }
 
-/// The name that this program was called by: runc's, where a client looks for it, else its own.
+/// The name that this program was called by: runc's or crun's, where a client looks for it, else its own.
 pub fn called(word: Option<&OsString>) -> &'static str {
-    let name = word.map(Path::new).and_then(Path::file_name);
-    if name.is_some_and(|n| n == "runc") { "runc" } else { "stave-oci" }
+    match word.map(Path::new).and_then(Path::file_name).and_then(|n| n.to_str()) {
+        Some("runc") => "runc",
+        Some("crun") => "crun",
+        _ => "stave-oci",
+    }
 }

@@ -78,8 +78,22 @@ pub fn say(level: Level, text: &str) {
         }
         _ => cli::say("oci", &format!("{prefix}{text}")),
     }
-    if let Some(mut file) = log.file.as_ref() {
-        let _ = file.write_all(line(level, text, log.json).as_bytes());
+    log.write(level, text);
+}
+
+/// An error whose line on stderr is another than the log's, and stands alone.
+pub fn say_apart(line: &str, text: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    if let Some(log) = LOG.get() {
+        log.write(Level::Error, text);
+    }
+}
+
+impl Log {
+    fn write(&self, level: Level, text: &str) {
+        if let Some(mut file) = self.file.as_ref() {
+            let _ = file.write_all(line(level, text, self.json).as_bytes());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::Engine;
 use crate::container::{Container, host};
 use crate::log::{Level, say};
+use crate::notify::{Listening, Notify};
 use crate::started::{self, Outlets};
 use crate::{delete, words};
 use anyhow::{Context, Result, bail};
@@ -71,14 +72,20 @@ impl<'a> Made<'a> {
         making.outlets.fit(doc.terminal(), detached)?;
         complete(&mut doc, making, engine)?;
         making.outlets.listening(&mut doc)?;
+        let notify = Notify::wanted(container);
+        if let Some(notify) = &notify {
+            notify.edit(&mut doc)?;
+        }
         let host = host()?;
         for warning in launch::warnings(&doc, &host)? {
             say(Level::Warning, warning.trim_start_matches("warning: "));
         }
-        let outlets = making.outlets.open(extra)?;
+        // A relative socket is the bundle's, a relative pid file the caller's (as runc).
+        let outlets = making.outlets.open(extra, &bundle)?;
         std::env::set_current_dir(&bundle).with_context(|| format!("enter bundle {}", bundle.display()))?;
         let lock = make_dir(container)?;
-        match cgroups(container, &mut doc, &host, engine) {
+        let made = notify.map_or(Ok(()), |n| n.make_dir());
+        match made.and_then(|()| cgroups(container, &mut doc, &host, engine)) {
             Ok((cgroups, made)) => {
                 let mut look = container.look(&doc, &host, &bundle)?;
                 look.no_pivot = making.no_pivot;
@@ -94,6 +101,13 @@ impl<'a> Made<'a> {
     /// The steps of its process; on failure nothing is left.
     pub fn plan(&self, plan: impl FnOnce(&Doc, &Look) -> Result<Vec<Step>>) -> Result<Vec<Step>> {
         plan(&self.doc, &self.look).inspect_err(|_| self.undo())
+    }
+
+    /// The socket on which the process will say that it is ready, if anybody wants to know; on failure
+    /// nothing is left.
+    pub fn listen(&self) -> Result<Option<Listening>> {
+        let listening = Notify::wanted(self.container).map(Notify::listen).transpose();
+        Ok(listening.inspect_err(|_| self.undo())?.flatten())
     }
 
     /// Starts the process by `start`, and tells the engine of it; on failure nothing is left, and the

@@ -39,12 +39,24 @@ pub fn run(container: &Container, words: &Run, engine: &Engine) -> Result<u8> {
         started::plain_terminal(&mut steps);
     }
     started::look_up_first(&mut steps);
+    let listening = made.listen()?;
     let mut child = made.finish(&steps, &mut signals, launch::start)?;
     start::poststart(container, &made.doc, &made.look, child.pid)
         .map_err(|e| started::in_words(e, "run", &made.doc))?;
     let (doc, look) = made.unlock();
     if words.detach {
+        if let Some(listening) = listening {
+            listening.pass_on(child.pid, &child.pidfd);
+        }
         return Ok(0);
+    }
+    if let Some(listening) = listening {
+        // This process is the one to look after, and goes on meanwhile.
+        let process = child.pidfd.try_clone().context("watch the process")?;
+        std::thread::spawn(move || {
+            listening.pass_on(sys::process::pid(), &process);
+            listening.hear_out(&process);
+        });
     }
     let exit = launch::attend(&mut child, &mut signals, Attend { terminal: doc.terminal(), reap });
     if !words.keep || exit.is_err() {

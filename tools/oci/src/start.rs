@@ -1,6 +1,7 @@
 //! start: a created process goes on to its exec.
 
 use crate::container::{Container, host};
+use crate::notify::Notify;
 use crate::{delete, started, state};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -37,6 +38,8 @@ pub fn start(container: &Container) -> Result<u8> {
     } else {
         Vec::new()
     };
+    let pidfd = sys::process::pidfd(record.pid)?;
+    let listening = Notify::wanted(container).map(Notify::listen).transpose()?.flatten();
     if let Err(e) = launch::go(&container.dir, record.pid, &steps, &mut signals) {
         // A hook that fails is the end of the container (runtime.md, Lifecycle); one whose program cannot
         // be run has stopped.
@@ -51,6 +54,9 @@ pub fn start(container: &Container) -> Result<u8> {
         poststart(container, &doc, &look()?, record.pid).map_err(|e| started::in_words(e, "start", &doc))?;
     }
     drop(lock);
+    if let Some(listening) = listening {
+        listening.pass_on(record.pid, pidfd);
+    }
     Ok(0)
 }
 

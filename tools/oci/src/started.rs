@@ -75,12 +75,13 @@ impl Outlets {
         Ok(())
     }
 
-    /// Connects to the sockets.
-    pub fn open(&self, extra: u32) -> Result<Open> {
+    /// Connects to the sockets; relative ones are in that directory.
+    pub fn open(&self, extra: u32, dir: &Path) -> Result<Open> {
         let connect = |given: &Option<String>| {
-            let path = words::path(given);
-            let open =
-                |p: &Path| sys::io::connect_stream(p).with_context(|| format!("connect to {}", p.display()));
+            let path = words::path(given).map(|p| dir.join(p));
+            let open = |p: PathBuf| {
+                sys::io::connect_stream(&p).with_context(|| format!("connect to {}", p.display()))
+            };
             path.map(open).transpose()
         };
         let pid_file = words::path(&self.pid_file).map(std::path::absolute).transpose();
@@ -186,13 +187,40 @@ pub fn end(child: &Child) {
     let _ = sys::process::wait(child.pid);
 }
 
+/// A program that the kernel would not run, although all else is done: what is left to say is the
+/// process's own, so nothing stands before it (as runc, which builders show). The reason, of which
+/// the kernel says nothing, is for the log.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the process would say.
+    pub line: String,
+    why: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// A step of a verb that failed, in the words that engines look for.
 pub fn in_words(e: anyhow::Error, verb: &str, doc: &Doc) -> anyhow::Error {
     let Some(fault) = e.downcast_ref::<Fault>() else { return e };
     match &*fault.act {
         Act::Exec { args, .. } if fault.fail.status == Some(126) => {
             let name = args.first().map(String::as_str).unwrap_or_default();
-            anyhow!("exec {name}: {}", program(name, &fault.fail))
+            let why = format!("exec {name}: {}", program(name, &fault.fail));
+            if verb != "run" {
+                return anyhow!(why);
+            }
+            let line = format!("exec {name}: {}", fault.fail.errno.to_string().to_lowercase());
+            Refused { line, why }.into()
+        }
+        // runc's words, which hold crun's: scripts look for them.
+        Act::Chdir { path, .. } => {
+            anyhow!("chdir to cwd ({path:?}) set in config.json failed: {}", fault.fail)
         }
         Act::Scheduler { .. } if doc.get("/linux/resources/cpu/cpus").is_some() => {
             anyhow!("{e}: a process scheduler can't be used together with AllowedCPUs")
@@ -247,6 +275,7 @@ fn program(name: &str, fail: &Fail) -> String {
         sys::Errno(sys::ENOENT) if fail.status == Some(127) => "executable file not found in $PATH".into(),
         sys::Errno(sys::ENOENT) => format!("no such file or directory: {own}"),
         sys::Errno(sys::EACCES) if own == fail.errno.to_string() => "permission denied".into(),
+        sys::Errno(sys::EACCES) if own.ends_with("permission denied") => own,
         sys::Errno(sys::EACCES) => format!("permission denied: {own}"),
         _ => own,
     }
@@ -290,6 +319,12 @@ impl Watch for Said {
             let mask = cpus.iter().filter(|c| **c < 64).fold(0_u64, |all, c| all | 1 << c);
             say(Level::Debug, &format!("nsexec: affinity: {mask:#x}"));
         }
+        if let Act::Seccomp { flags, ask, .. } = act
+            && let Ok(bits) = step::seccomp::bits(flags)
+        {
+            let listener = if ask.is_some() { 8 } else { 0 };
+            say(Level::Debug, &format!("seccomp filter flags: {}", bits | listener));
+        }
         say(Level::Debug, &format!("{}: {answer}", act.what()));
     }
 }
@@ -314,5 +349,8 @@ mod tests {
         assert_eq!(words("a", sys::ENOENT, 127), "executable file not found in $PATH");
         assert_eq!(words("/a", sys::ENOENT, 127), "no such file or directory");
         assert_eq!(words("/a", sys::EACCES, 126), "permission denied");
+        let why = Some("is a directory: permission denied".into());
+        let fail = Fail { errno: sys::Errno(sys::EACCES), why: why.clone(), status: Some(126) };
+        assert_eq!(Some(program("/a", &fail)), why);
     }
 }
