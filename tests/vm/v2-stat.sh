@@ -2,7 +2,7 @@
 # Sourced by v2.sh: what containers use, on cgroup v2.
 # shellcheck disable=SC2016 # for the shell in the container
 
-# key NAME CONTAINER: the number at the first key of that name in its line
+# key NAME CONTAINER: the number at the last key of that name in its line
 key() { stave stat --json "$2" | sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p"; }
 # part OBJECT CONTAINER: a whole object of its line
 part() { stave stat --json "$2" | grep -o "\"$1\":{[^{}]*}"; }
@@ -18,7 +18,7 @@ yes() {
 
 stave run -d --name spin --cpus 0.2 --pids-limit 40 busybox sh -c 'while :; do :; done' >/dev/null
 stave run -d --name eat -m 64M --memory-swap 96M --tmpfs /t busybox sh -c 'dd if=/dev/zero of=/t/x bs=1M count=24; exec sleep 1000' >/dev/null 2>&1
-yes 'stat: a spinner gets what its quota gives' percent spin 5 60
+yes 'stat: a spinner gets what its quota gives' 'cpu":{"percent' spin 5 60
 yes 'stat: and is stopped for the rest' throttled spin 1 1000000
 yes 'stat: what it has eaten' workingSet eat 25165824 50331648
 yes 'stat: pages of its tmpfs' cache eat 25165824 50331648
@@ -27,7 +27,8 @@ is 'stat: limits' "$(part effective spin | head -n 1) $(part effective eat | hea
   "\"effective\":{\"limit\":0.2,\"cgroup\":\"/sys/fs/cgroup/stave/$(basename "$(readlink root/names/spin)")\"} \"effective\":{\"limit\":67108864,\"cgroup\":\"/sys/fs/cgroup/stave/$(basename "$(readlink root/names/eat)")\"}"
 is 'stat: tasks' "$(stave stat spin | grep -c ' 1 / 40 ')" 1
 is 'stat: events' "$(part events eat)" '"events":{"high":0,"max":0,"oom":0,"oomKill":0}'
-is 'stat: block devices' "$(part io eat | sed 's/[0-9][0-9]*/N/g')" '"io":{"read":N,"written":N,"reads":N,"writes":N}'
+stave run -d --name disk --blkio-weight 100 busybox sleep 1000 >/dev/null
+is 'stat: block devices' "$(part io disk | sed 's/[0-9][0-9]*/N/g' | head -n 1)" '"io":{"read":N,"written":N,"reads":N,"writes":N}'
 is 'stat: a network of its own' "$(part network eat)" '"network":{"received":0,"packetsReceived":0,"sent":0,"packetsSent":0}'
 is 'stat: pressure' "$([ ! -r /proc/pressure/cpu ] || stave stat --json spin | grep -c '"pressure":{"cpu":{"some":')" \
   "$([ ! -r /proc/pressure/cpu ] || echo 1)"

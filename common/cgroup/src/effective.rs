@@ -39,17 +39,27 @@ pub struct Limits {
 /// What the cgroup's own files say.
 pub fn own(dirs: &[CgroupDir]) -> Limits {
     let mut limits = Limits::default();
-    for dir in dirs {
+    for dir in dirs.iter().filter(|d| limits_by(d)) {
         limits.meet(&dir.path, &Set::read(dir, &dir.path));
     }
     limits
+}
+
+/// As [`own`], of one directory that is open.
+pub(crate) fn take(dir: &CgroupDir, files: &mut Files, limits: &mut Limits) {
+    limits.meet(&dir.path, &Set::of(dir, &dir.path, files));
+}
+
+/// Whether there is anything to read of it.
+fn limits_by(dir: &CgroupDir) -> bool {
+    dir.controllers.iter().any(|c| matches!(c.as_str(), "memory" | "pids" | "cpu" | "cpuset"))
 }
 
 /// What holds for it: the least that itself or a cgroup above sets. Of two alike it is the nearer one's.
 /// Those beyond the mount point, of whoever is in a cgroup namespace, cannot be asked; but v1's memory
 /// tells what they leave, which is then the mount point's.
 pub fn effective(dirs: &[CgroupDir]) -> Limits {
-    Above::default().effective(dirs)
+    Above::default().over(own(dirs), dirs)
 }
 
 /// The limits of cgroups that several have above them, each read once.
@@ -57,10 +67,10 @@ pub fn effective(dirs: &[CgroupDir]) -> Limits {
 pub struct Above(HashMap<PathBuf, Set>);
 
 impl Above {
-    /// As the function of that name.
-    pub fn effective(&mut self, dirs: &[CgroupDir]) -> Limits {
-        let mut limits = own(dirs);
-        for dir in dirs.iter().filter(|d| d.path != d.mount) {
+    /// As [`effective`], of a cgroup's own.
+    pub fn over(&mut self, own: Limits, dirs: &[CgroupDir]) -> Limits {
+        let mut limits = own;
+        for dir in dirs.iter().filter(|d| d.path != d.mount && limits_by(d)) {
             for at in dir.path.ancestors().skip(1).take_while(|a| a.starts_with(&dir.mount)) {
                 let set = self.0.entry(at.to_owned()).or_insert_with(|| Set::read(dir, at));
                 limits.meet(at, set);
@@ -99,8 +109,11 @@ struct Set {
 
 impl Set {
     fn read(dir: &CgroupDir, at: &Path) -> Set {
+        Files::open(at).map(|mut files| Set::of(dir, at, &mut files)).unwrap_or_default()
+    }
+
+    fn of(dir: &CgroupDir, at: &Path, files: &mut Files) -> Set {
         let mut set = Set::default();
-        let Ok(mut files) = Files::open(at) else { return set };
         let has = |c: &str| dir.controllers.iter().any(|x| x == c);
         if has("pids") {
             set.pids = files.read("pids.max").and_then(bytes);
@@ -118,9 +131,11 @@ impl Set {
             set.cpus = if dir.v2 {
                 files.read("cpu.max").and_then(|t| cpus(&mut t.split_whitespace()))
             } else {
-                let both =
-                    ["cpu.cfs_quota_us", "cpu.cfs_period_us"].map(|n| files.read(n).map(str::to_owned));
-                cpus(&mut both.iter().flatten().map(|t| t.trim()))
+                let quota =
+                    files.read("cpu.cfs_quota_us").map(str::trim).filter(|t| *t != "-1").map(str::to_owned);
+                quota.and_then(|q| {
+                    cpus(&mut [q.as_str(), files.read("cpu.cfs_period_us")?.trim()].into_iter())
+                })
             };
         }
         match (has("memory"), dir.v2) {

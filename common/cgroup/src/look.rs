@@ -1,7 +1,7 @@
 //! One look at what a container uses: what people ask for, and no file more than that takes.
 
 use crate::read::value;
-use crate::{BlkioEntry, Psi, Throttling, v1, v2};
+use crate::{BlkioEntry, Limits, Psi, Throttling, effective, v1, v2};
 use state::CgroupDir;
 use sys::files::Files;
 
@@ -94,14 +94,16 @@ pub fn time(dirs: &[CgroupDir]) -> Option<Time> {
     time
 }
 
-/// One look at the container whose cgroups these are.
-pub fn look(dirs: &[CgroupDir]) -> Look {
-    let mut look = Look::default();
-    for (dir, has) in dirs.iter().map(|d| (d, controllers(d))) {
-        if !dir.v2 && !["cpu", "cpuacct", "memory", "pids", "blkio"].into_iter().any(&has) {
-            continue;
+/// One look at the container whose cgroups these are, and at the limits that they set themselves. A
+/// directory that is not there, or has nothing to tell, goes from the list.
+pub fn look(dirs: &mut Vec<CgroupDir>) -> (Look, Limits) {
+    let (mut look, mut own) = (Look::default(), Limits::default());
+    dirs.retain(|dir| {
+        let has = controllers(dir);
+        if !dir.v2 && !["cpu", "cpuacct", "cpuset", "memory", "pids", "blkio"].into_iter().any(&has) {
+            return false;
         }
-        let Ok(mut files) = Files::open(&dir.path) else { continue };
+        let Ok(mut files) = Files::open(&dir.path) else { return false };
         take_time(dir.v2, &has, &mut files, &mut look.time);
         if has("pids") {
             look.pids = files.read("pids.current").and_then(|t| t.trim().parse().ok());
@@ -110,8 +112,10 @@ pub fn look(dirs: &[CgroupDir]) -> Look {
             true => v2_rest(&has, &mut files, &mut look),
             false => v1_rest(&has, &mut files, &mut look),
         }
-    }
-    look
+        effective::take(dir, &mut files, &mut own);
+        true
+    });
+    (look, own)
 }
 
 fn controllers(dir: &CgroupDir) -> impl Fn(&str) -> bool {

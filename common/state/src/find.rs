@@ -68,7 +68,8 @@ pub fn names_of(roots: &Roots, id: &str) -> Vec<PathBuf> {
     links.filter(|l| fs::read_link(l).is_ok_and(|t| t == Path::new(&target))).collect()
 }
 
-fn ids(roots: &Roots) -> Result<Vec<String>> {
+/// The ids of all, sorted.
+pub fn ids(roots: &Roots) -> Result<Vec<String>> {
     let dir = roots.root.join("c");
     let mut ids = Vec::new();
     match fs::read_dir(&dir) {

@@ -7,7 +7,7 @@ mod record;
 mod roots;
 mod subid;
 
-pub use find::{Entry, Gone, cgroup, find, list, lock, lock_dir, names_of, read};
+pub use find::{Entry, Gone, cgroup, find, ids, list, lock, lock_dir, names_of, read};
 pub use host::{CgroupDir, Host};
 pub use record::{Exit, Record, Run, Status, ago, moment, now};
 pub use roots::{Roots, new_id};

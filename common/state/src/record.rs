@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The file's content.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -107,8 +108,11 @@ pub fn ago(text: &str) -> String {
     if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") }
 }
 
-fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+/// The same for as long as this process runs.
+fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+    BOOT.get_or_init(read)
 }
 
 impl Record {
@@ -129,7 +133,7 @@ impl Record {
                 at: now(),
                 // It may have ended already: then no process has this pid and time.
                 started: sys::process::start_time(pid).unwrap_or_default(),
-                boot: boot(),
+                boot: boot().to_owned(),
                 monitor: (own, sys::process::start_time(own).unwrap_or_default()),
                 exit: None,
             },

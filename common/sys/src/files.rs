@@ -19,8 +19,8 @@ impl Files {
         Ok(Files { dir: rx::open(path, flags, Mode::empty())?, text: vec![0; 4096] })
     }
 
-    /// The text of a file, by its name or path below the directory; what is not there or cannot be read,
-    /// or is no text, is none.
+    /// The text of a file, by its name or path below the directory; what is not there or cannot be read
+    /// is none. A name in it that is not UTF-8 reads as question marks.
     pub fn read(&mut self, name: &str) -> Option<&str> {
         let file = rx::openat(&self.dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let mut end = 0;
@@ -29,10 +29,15 @@ impl Files {
                 self.text.resize(end * 2, 0);
             }
             match crate::io::read(&file, &mut self.text[end..]).ok()? {
-                0 => return std::str::from_utf8(&self.text[..end]).ok(),
+                0 => break,
                 n => end += n,
             }
         }
+        let text = &mut self.text[..end];
+        if std::str::from_utf8(text).is_err() {
+            text.iter_mut().filter(|b| !b.is_ascii()).for_each(|b| *b = b'?');
+        }
+        std::str::from_utf8(text).ok()
     }
 
     /// Device and inode of a file below the directory, links followed: two namespaces are the same

@@ -254,7 +254,10 @@ pub fn ended(pidfd: impl AsFd, timeout: i32) -> Result<bool> {
 /// Start time in clock ticks since boot (proc_pid_stat(5), field 22): with it a pid names one
 /// process for good. A zombie counts as gone.
 pub fn start_time(pid: i32) -> Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // One read; the name in it may be any bytes.
+    let mut stat = [0; 2048];
+    let n = crate::io::read(std::fs::File::open(format!("/proc/{pid}/stat"))?, &mut stat)?;
+    let stat = String::from_utf8_lossy(&stat[..n]);
     let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
     if matches!(fields.next(), Some("Z" | "X")) {
         return Err(Errno(libc::ESRCH));

@@ -5,8 +5,12 @@ use crate::network::{Network, Own};
 use anyhow::Result;
 use cgroup::{Above, Limits, Look, Time};
 use cli::Host;
-use state::{CgroupDir, Entry, Record, Roots, Status};
+use doc::Doc;
+use serde::Deserialize;
+use serde_json::Value;
+use state::{CgroupDir, Record, Roots, Status};
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 /// Between the two readings of the time that one look takes: two of the periods in which a quota counts.
@@ -45,12 +49,31 @@ impl Seen {
     }
 }
 
+/// What the files of a container tell.
+#[derive(Clone)]
+struct Known {
+    /// Which files these were: the document, and the record.
+    stamps: [Option<Stamp>; 2],
+    name: Option<String>,
+    created: Option<String>,
+    /// The path of its cgroup in every hierarchy.
+    cgroup: String,
+    record: Option<Record>,
+}
+
+/// Inode, and seconds and nanoseconds of the change: what is written anew is another file.
+type Stamp = (u64, i64, i64);
+
 /// Looks, and knows what it saw last.
 pub struct Eye {
     host: Host,
     /// Named ones; none: as `all` says.
     ids: Option<Vec<String>>,
     all: bool,
+    /// Whether it is asked for more of the status than that they run.
+    status: bool,
+    /// Files are read again when they are others.
+    known: HashMap<String, Known>,
     before: HashMap<String, (Instant, Time)>,
     own: Own,
     /// Bytes.
@@ -78,6 +101,8 @@ impl Eye {
             host,
             ids: (!words.containers.is_empty()).then_some(ids),
             all: words.all,
+            status: words.json,
+            known: HashMap::new(),
             before: HashMap::new(),
             own: Own::new(),
             machine: memory(),
@@ -93,32 +118,48 @@ impl Eye {
     }
 
     /// The containers as they are now, the newest first, or as named.
-    fn entries(&self) -> Result<Vec<Entry>> {
+    fn containers(&mut self) -> Result<Vec<Container>> {
+        let ids = match &self.ids {
+            Some(ids) => ids.clone(),
+            None => state::ids(&self.host.roots)?,
+        };
+        let mut list: Vec<Container> = ids.into_iter().filter_map(|id| self.container(id)).collect();
+        if self.ids.is_none() {
+            list.retain(|c| self.all || c.runs());
+            list.sort_by(|a, b| b.known.created.cmp(&a.known.created));
+        }
+        Ok(list)
+    }
+
+    /// `None`: it was taken away. One whose document cannot be read is there all the same.
+    fn container(&mut self, id: String) -> Option<Container> {
         let roots = &self.host.roots;
-        let Some(ids) = &self.ids else {
-            let mut list = state::list(roots)?;
-            list.sort_by_cached_key(|e| std::cmp::Reverse(created(e)));
-            list.retain(|e| self.all || e.runs());
-            return Ok(list);
+        let files = [roots.in_bundle(&id, "config.json"), roots.run_of(&id).join("state.json")];
+        let stamps = files.map(|path| {
+            std::fs::metadata(path).ok().map(|file| (file.ino(), file.ctime(), file.ctime_nsec()))
+        });
+        if stamps[0].is_none() && !roots.bundle(&id).is_dir() {
+            return None;
+        }
+        let known = match self.known.get(&id) {
+            Some(known) if known.stamps == stamps => known.clone(),
+            _ => {
+                let known = Known::read(roots, &id, stamps);
+                self.known.insert(id.clone(), known.clone());
+                known
+            }
         };
-        let there = ids.iter().filter(|id| roots.bundle(id).is_dir());
-        let entry = |id: &String| Entry {
-            doc: state::read(roots, id),
-            record: Record::read(roots, id).ok().flatten(),
-            id: id.clone(),
-        };
-        Ok(there.map(entry).collect())
+        let status = known.record.as_ref().map_or(Status::Created, Record::status);
+        Some(Container { id, known, status })
     }
 
     /// Reads the time alone: the first of two readings.
     pub fn glance(&mut self) -> Result<()> {
         self.last = Instant::now();
-        for entry in self.entries()? {
-            if entry.runs() {
-                let at = Instant::now();
-                if let Some(time) = cgroup::time(&self.dirs(&entry)) {
-                    self.before.insert(entry.id, (at, time));
-                }
+        for container in self.containers()?.into_iter().filter(Container::runs) {
+            let at = Instant::now();
+            if let Some(time) = cgroup::time(&self.dirs(&container)) {
+                self.before.insert(container.id, (at, time));
             }
         }
         Ok(())
@@ -134,7 +175,7 @@ impl Eye {
         self.last = Instant::now();
         let mut above = Above::default();
         let mut now = HashMap::new();
-        let list = self.entries()?.into_iter().map(|e| self.one(e, &mut above, &mut now)).collect();
+        let list = self.containers()?.into_iter().map(|c| self.one(c, &mut above, &mut now)).collect();
         self.before = now;
         Ok(list)
     }
@@ -149,11 +190,16 @@ impl Eye {
         self.last
     }
 
-    fn one(&self, entry: Entry, above: &mut Above, now: &mut HashMap<String, (Instant, Time)>) -> Seen {
-        let status = entry.status(&self.host);
-        let doc = entry.doc.as_ref().ok();
+    fn one(&self, of: Container, above: &mut Above, now: &mut HashMap<String, (Instant, Time)>) -> Seen {
+        let mut dirs = if of.runs() { self.dirs(&of) } else { Vec::new() };
+        let status = if self.status && of.runs() && self.host.is_frozen(&of.known.cgroup) {
+            Status::Paused
+        } else {
+            of.status
+        };
         let mut seen = Seen {
-            name: doc.and_then(|d| d.name().ok().flatten()).map(String::from),
+            id: of.id,
+            name: of.known.name,
             status: status.word(),
             pid: None,
             look: Look::default(),
@@ -165,21 +211,20 @@ impl Eye {
             memory: None,
             share: None,
             machine: self.machine,
-            id: entry.id.clone(),
         };
-        let (Status::Running | Status::Paused, Some(record)) = (status, &entry.record) else { return seen };
-        let dirs = self.dirs(&entry);
+        let (Status::Running | Status::Paused, Some(record)) = (status, &of.known.record) else {
+            return seen;
+        };
         seen.pid = Some(record.pid);
         let at = Instant::now();
-        seen.look = cgroup::look(&dirs);
-        seen.own = cgroup::own(&dirs);
-        seen.limits = above.effective(&dirs);
+        (seen.look, seen.own) = cgroup::look(&mut dirs);
+        seen.limits = above.over(seen.own.clone(), &dirs);
         seen.network = self.own.network_of(record);
         if let Some(time) = &seen.look.time {
-            if let Some((then, before)) = self.before.get(&entry.id) {
+            if let Some((then, before)) = self.before.get(&seen.id) {
                 (seen.cpu, seen.throttled) = since(before, time, at - *then);
             }
-            now.insert(entry.id, (at, time.clone()));
+            now.insert(seen.id.clone(), (at, time.clone()));
         }
         if let Some(used) = &seen.look.memory {
             let limit = seen.limits.memory.as_ref().map_or(self.machine, |l| l.value.min(self.machine));
@@ -191,21 +236,75 @@ impl Eye {
         seen
     }
 
-    /// Those of its cgroup directories that are there.
-    fn dirs(&self, entry: &Entry) -> Vec<CgroupDir> {
-        let own = Roots::cgroup(&entry.id);
-        let path = entry.doc.as_ref().ok().and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
-        let mut dirs = self.host.cgroup_dirs(path, &MORE.map(String::from));
-        dirs.retain(|d| d.path.is_dir());
-        dirs
+    /// Its cgroup directories, there or not.
+    fn dirs(&self, of: &Container) -> Vec<CgroupDir> {
+        self.host.cgroup_dirs(&of.known.cgroup, &MORE.map(String::from))
     }
 }
 
 /// Controllers that a container is in the hierarchy of only if it asked for it.
 const MORE: [&str; 2] = ["cpuset", "io"];
 
-fn created(entry: &Entry) -> Option<String> {
-    entry.doc.as_ref().ok()?.get("/stave/created")?.as_str().map(String::from)
+/// One of the list.
+struct Container {
+    id: String,
+    known: Known,
+    status: Status,
+}
+
+impl Container {
+    fn runs(&self) -> bool {
+        self.status == Status::Running
+    }
+}
+
+impl Known {
+    fn read(roots: &Roots, id: &str, stamps: [Option<Stamp>; 2]) -> Known {
+        let doc = sys::io::read_file(&roots.in_bundle(id, "config.json")).ok();
+        let doc = doc.and_then(|text| brief(&text)).unwrap_or_default();
+        let text = |at: &str| doc.get(at).and_then(Value::as_str).map(String::from);
+        Known {
+            stamps,
+            name: doc.name().ok().flatten().map(String::from),
+            created: text("/stave/created"),
+            cgroup: state::cgroup(id, &doc),
+            record: Record::read(roots, id).ok().flatten(),
+        }
+    }
+}
+
+/// The document without what is of no use here, which is most of it, and most of the time of reading.
+fn brief(text: &[u8]) -> Option<Doc> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Brief {
+        stave: Stave,
+        linux: Linux,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Stave {
+        name: Option<Value>,
+        created: Option<Value>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Linux {
+        #[serde(rename = "cgroupsPath")]
+        cgroups_path: Option<Value>,
+    }
+    let brief: Brief = serde_json::from_slice(text).ok()?;
+    let mut doc = Doc::default();
+    for (at, value) in [
+        ("/stave/name", brief.stave.name),
+        ("/stave/created", brief.stave.created),
+        ("/linux/cgroupsPath", brief.linux.cgroups_path),
+    ] {
+        if let Some(value) = value {
+            doc.set(at, value).ok()?;
+        }
+    }
+    Some(doc)
 }
 
 /// Percent of one processor, and of the quota's periods; a cgroup that was made again in between has

@@ -61,6 +61,10 @@ fn memory(seen: &Seen) -> Option<Value> {
     memory.put("cache", Some(used.cache));
     memory.put("swap", used.swap);
     memory.limit(&seen.own.memory, &seen.limits.memory);
+    let value = |l: &Option<Limit<u64>>| l.as_ref().map(|l| l.value);
+    memory.put("highLimit", value(&seen.limits.high));
+    memory.put("swapLimit", value(&seen.limits.swap));
+    memory.put("memorySwapLimit", value(&seen.limits.memory_swap));
     memory.put("percent", seen.memory.map(rounded));
     let mut events = Keys::default();
     events.put("high", used.events.high);
