@@ -27,7 +27,7 @@ step 0 'echo through | docker run -i --rm busybox cat'
 step 0 'docker run --rm busybox sh -c "cat /proc/self/oom_score_adj; umask; pwd; env | sort | grep -v HOSTNAME"'
 at 0 'docker run --rm -it busybox sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
+> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
 END
 at 0 'docker run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo ready; sleep 5 & wait"' <<END
 ? ready
@@ -35,8 +35,8 @@ at 0 'docker run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo
 END
 
 # What is inside; a network is for the other steps.
-step 0 'docker run --rm --network none busybox cat /proc/self/mountinfo | mountinfo'
-step 0 'docker run --rm --network none --security-opt systempaths=unconfined --cgroupns host busybox cat /proc/self/mountinfo | mountinfo'
+step 0 'docker run --rm --network none busybox cat /proc/self/mountinfo | mountinfo | sort'
+step 0 'docker run --rm --network none --security-opt systempaths=unconfined --cgroupns host busybox cat /proc/self/mountinfo | mountinfo | sort'
 step 0 'docker run --rm --network none busybox grep -E "^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|SigBlk)" /proc/self/status'
 step 0 'docker run --rm --network none --cap-add all --cap-drop sys_resource busybox grep -E "^(Cap|NoNewPrivs|Seccomp)" /proc/self/status'
 step 0 'docker run --rm --network none busybox cat /proc/self/limits'
@@ -76,7 +76,7 @@ step 126 'docker exec web /etc'
 step 0 'echo in | docker exec -i web cat'
 at 0 'docker exec -it web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
+> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
 END
 step 0 'docker run -d --name hc --health-cmd "test -e /well" --health-interval 200ms --health-retries 1 busybox sh -c "sleep 0.5; touch /well; exec sleep 100" && for state in unhealthy healthy; do for i in 1 2 3 4 5 6 7 8 9; do [ "$(docker inspect -f "{{.State.Health.Status}}" hc)" = $state ] && echo $state && break; sleep 0.2; done; done; docker rm -f hc'
 step 0 'docker exec -d web touch /tmp/detached; for i in 1 2 3 4 5 6 7 8 9; do docker exec web ls /tmp/detached 2>/dev/null && break; done'

@@ -46,7 +46,7 @@ step 0 'echo lost | podman run --rm busybox cat'
 step 0 'podman run --rm busybox sh -c "ls /proc/self/fd | wc -l; cat /proc/self/oom_score_adj; umask; pwd; env | sort | grep -v HOSTNAME"'
 at 0 'podman run --rm -it busybox sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
+> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
 END
 at 0 'podman run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo ready; sleep 5 & wait"' <<END
 ? ready
@@ -105,7 +105,7 @@ step 0 'echo in | podman exec -i web cat'
 step 0 'podman exec -d web touch /tmp/detached; for i in 1 2 3 4 5 6 7 8 9; do podman exec web ls /tmp/detached 2>/dev/null && break; done'
 at 0 'podman exec -it web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
+> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
 END
 step 0 'podman top web pid user args | sed "s/^[0-9][0-9]*  */PID /"'
 step 0 'podman top web -o pid,comm | head -2'

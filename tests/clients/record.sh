@@ -27,10 +27,11 @@ step() {
 # mountinfo: without what differs from mount to mount: ids, device numbers, peer groups. And
 # without what this runc alone does (the file system of the cgroups' directory stays writable, v2
 # beside v1 is not shown) and what ours alone does (the empty directories that mask take no file, the
-# null device that masks is the machine's).
+# null device that masks is the machine's, devices bound from the host run nothing).
 cat >"$SIDE/home/mountinfo" <<'END'
 sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //; s/(shared|master|propagate_from):[0-9]+/\1/g; s/,(lowerdir|upperdir|workdir)=[^ ,]*//g; s/,nr_inodes=1\b//
-s,^(/null /proc/[a-z_]+) .*,\1,; s,^(/ /sys/fs/cgroup) r[ow],\1,; / \/sys\/fs\/cgroup\/unified /d'
+s,^(/null /proc/[a-z_]+) .*,\1,; s,^(/ /sys/fs/cgroup) r[ow],\1,; / \/sys\/fs\/cgroup\/unified /d
+s!^(/[a-z]+ /dev/(null|zero|full|random|urandom|tty)) rw,nosuid,noexec,!\1 rw,!'
 END
 chmod 755 "$SIDE/home/mountinfo"
 export PATH="$SIDE/home:$PATH"
