@@ -4,7 +4,7 @@
 # make bench    whole processes against the peers that apt has
 # make compare  IMAGES=DIR: each DIR/NAME.oci unpacked by us and by umoci, entry by entry
 # make fuzz     FUZZ_SECONDS=60 for each of TARGETS="layer archive ..."; needs g++
-# make lint unit pipelines pages vm stress man completions clean
+# make lint unit pipelines pages test-vm stress man completions clean
 
 PREFIX = /usr/local
 DESTDIR =
@@ -17,7 +17,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: compare all build release demo test check unit pipelines pages stress lint man completions install bench bench-images fuzz vm deps clean
+.PHONY: compare all build release demo test check unit pipelines pages stress lint man completions install bench bench-images fuzz test-vm vm deps clean
 
 all: release
 
@@ -31,7 +31,7 @@ demo: build
 	tests/deps.sh busybox-static
 	PATH="$(debug):$$PATH" tests/demo.sh
 
-test: deps build unit pipelines pages vm
+test: deps build unit pipelines pages test-vm
 
 deps:
 	tests/deps.sh
@@ -51,9 +51,11 @@ pages: build
 stress: build
 	PATH="$(debug):$$PATH" STRESS_SECONDS=60 tests/run.sh stress
 
-# A machine whose only cgroup hierarchy is v2.
-vm: build
-	PATH="$(debug):$$PATH" tests/vm/test.sh
+# Machines with other cgroups than this one, one boot each: BOOTS="v2 systemd systemd-v1".
+test-vm: build
+	PATH="$(debug):$$PATH" tests/vm/test.sh $(BOOTS)
+
+vm: test-vm
 
 lint: deps
 	$(CARGO) fmt --all --check

@@ -6,17 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The common crates, lowest first, and what of ours each may import.
-const COMMON: [(&str, &[&str]); 10] = [
+const COMMON: [(&str, &[&str]); 12] = [
     ("seccomp", &[]),
     ("doc", &["seccomp"]),
     ("sys", &[]),
-    ("step", &["sys"]),
+    ("systemd", &["sys"]),
+    ("step", &["sys", "systemd"]),
     ("store", &["doc", "sys"]),
     ("registry", &["store", "sys"]),
-    ("state", &["doc", "sys"]),
+    ("state", &["doc", "sys", "systemd"]),
     ("cgroup", &["sys", "state"]),
-    ("launch", &["doc", "sys", "step", "state", "seccomp"]),
-    ("cli", &["doc", "sys", "step", "state"]),
+    ("limits", &["doc", "sys", "systemd", "step", "state"]),
+    ("launch", &["doc", "sys", "step", "state", "limits", "seccomp"]),
+    ("cli", &["doc", "sys", "step", "state", "limits"]),
 ];
 
 /// The only crates that may import stages.

@@ -1,16 +1,18 @@
 #!/bin/sh
-# Boots a machine whose only cgroup hierarchy is v2, and runs v2.sh in it with the tools of PATH.
+# test.sh [v2] [systemd] [systemd-v1]: boots machines, and runs in each the script of its name with the tools
+# of PATH: v2.sh where cgroup v2 is all there is, systemd.sh with systemd as process 1 as well, and
+# systemd-v1.sh with systemd and the controllers of v1.
 # The guest is made once, from Debian's packages, and kept in VM_CACHE.
 set -eu
 cd "$(dirname "$0")"
 VM_CACHE=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stave-vm}
 export VM_CACHE
+[ $# -gt 0 ] || set -- v2 systemd systemd-v1
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   echo '1..1'
-  echo 'ok 1 - cgroup v2 in a virtual machine # SKIP making the guest takes root and apt'
+  echo "ok 1 - cgroups in a virtual machine ($*) # SKIP making the guest takes root and apt"
   exit 0
 fi
-./setup.sh --minimal
 share=$(mktemp -d)
 trap 'rm -rf "$share"' EXIT
 mkdir "$share/bin" "$share/root"
@@ -30,4 +32,16 @@ done
 )
 rm -rf "$share/root"
 cp v2-*.sh "$share/"
-./run.sh -t 1200 v2.sh "$share"
+chmod -R a+rX "$share"
+status=0
+for boot; do
+  case $boot in
+    v2) ./setup.sh --minimal && ./run.sh -t 1200 v2.sh "$share" ;;
+    systemd) ./setup.sh && ./run.sh --systemd -t 1200 systemd.sh "$share" ;;
+    systemd-v1)
+      ./setup.sh && VM_APPEND=systemd.unified_cgroup_hierarchy=0 ./run.sh --systemd -t 1200 systemd-v1.sh "$share"
+      ;;
+    *) echo "test.sh: no machine is called $boot" >&2; false ;;
+  esac || status=1
+done
+exit $status

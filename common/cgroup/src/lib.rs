@@ -12,7 +12,7 @@ mod v2;
 
 pub use effective::{Above, Limit, Limits, effective, own};
 pub use look::{Events, InUse, Io, Look, Time, look, time};
-pub use oom::{Oom, least_memory, oom_kills, oom_kills_since};
+pub use oom::{Oom, OomKills, least_memory, oom_kills, oom_kills_since};
 pub use stats::{
     Blkio, BlkioEntry, Cpu, Cpuset, Hugetlb, Memory, MemoryEntry, Pids, Pressure, Psi, Stats, Throttling,
     Usage,

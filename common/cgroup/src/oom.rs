@@ -3,19 +3,36 @@
 use crate::read::{number, of, pairs};
 use state::CgroupDir;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use sys::cgroup::{oom_events, watch};
 
-/// How many of its processes were killed for want of memory so far; `None`: nobody counts.
-pub fn oom_kills(dirs: &[CgroupDir]) -> Option<u64> {
-    let dir = dirs.iter().find(|d| d.controllers.iter().any(|c| c == "memory"))?;
-    let file = if dir.v2 { "memory.events" } else { "memory.oom_control" };
-    pairs(&dir.path, file).into_iter().find(|(key, _)| key == "oom_kill").map(|(_, n)| n)
+/// Kills for want of memory, counted before a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OomKills {
+    own: Option<u64>,
+    /// In the cgroup above, whose count has those of all below it (v2).
+    above: Option<u64>,
 }
 
-/// How many more that are than `before`.
-pub fn oom_kills_since(before: Option<u64>, dirs: &[CgroupDir]) -> u64 {
-    oom_kills(dirs).unwrap_or_default().saturating_sub(before.unwrap_or_default())
+/// How many of its processes were killed for want of memory so far.
+pub fn oom_kills(dirs: &[CgroupDir]) -> OomKills {
+    let Some(dir) = dirs.iter().find(|d| d.controllers.iter().any(|c| c == "memory")) else {
+        return OomKills::default();
+    };
+    let file = if dir.v2 { "memory.events" } else { "memory.oom_control" };
+    let count = |dir: &Path| pairs(dir, file).into_iter().find(|(key, _)| key == "oom_kill").map(|(_, n)| n);
+    let above = dir.path.parent().filter(|_| dir.v2 && dir.path.parent() != Some(&dir.mount));
+    OomKills { own: count(&dir.path), above: above.and_then(count) }
+}
+
+/// How many more that are than `before`. systemd takes the cgroup of a unit away as soon as nobody is in
+/// it, maybe before it is asked: then it is what came to the count above in the meantime.
+pub fn oom_kills_since(before: OomKills, dirs: &[CgroupDir]) -> u64 {
+    let now = oom_kills(dirs);
+    match now.own {
+        Some(own) => own.saturating_sub(before.own.unwrap_or_default()),
+        None => now.above.unwrap_or_default().saturating_sub(before.above.unwrap_or_default()),
+    }
 }
 
 /// Of a v2 cgroup: the bytes in use, and those of them that the kernel cannot take back, by dropping pages of

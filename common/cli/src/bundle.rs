@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use doc::Doc;
-use state::{Host, Record, Roots};
+use state::{Host, Place, Record, Roots};
 use std::fs;
 use step::{Act, IdMap, Step};
 
@@ -79,19 +79,37 @@ pub fn everything(id: &str, doc: Option<&Doc>, host: &Host) -> Vec<Step> {
         idmap: None,
     });
     let own = Roots::cgroup(id);
-    let given = doc.and_then(|d| d.cgroups_path().ok().flatten()).unwrap_or(&own);
+    let given = doc.and_then(|d| Place::of(d, id).ok()).unwrap_or_else(|| Place::dir(own.clone()));
     // A cgroup is the container's where it is named by its id. Any other may hold processes that
     // are not: it goes only when it is empty.
-    let shared = !given.ends_with(&format!("/{id}"));
+    let shared = !given.is_own(id);
     let mut members = Vec::new();
+    let unit = limits::unit(host, &given);
+    let kept = |unit: &Act| match unit {
+        Act::Unit { cgroup, .. } => Some(cgroup.clone()),
+        _ => None,
+    };
+    let kept = unit.as_ref().and_then(kept);
+    if let (Some(unit), Some(kept)) = (unit, &kept)
+        && (!shared || sys::cgroup::all_procs(kept).is_empty())
+    {
+        acts.push(unit);
+    }
+    // Where it would be had nobody said where: nothing but a stage before may have made it.
+    if given.path != own {
+        let dirs = host.cgroup_dirs(&own, &[]).into_iter().filter(|d| d.path.is_dir());
+        acts.extend(dirs.map(|d| Act::Cgroup { path: d.path, shared: true }));
+    }
     // In every hierarchy: which of them it asked for is known only where its document can be read.
     let every = Host { every_hierarchy: true, ..host.clone() };
-    for dir in every.cgroup_dirs(given, &[]) {
-        if given == own {
+    for dir in every.cgroup_dirs(&given.path, &[]) {
+        if given.path == own {
             let above = dir.path.parent().unwrap_or(&dir.path).to_owned();
             acts.push(Act::Cgroup { path: above, shared: true });
         }
-        acts.push(Act::Cgroup { path: dir.path.clone(), shared });
+        if kept.as_ref() != Some(&dir.path) {
+            acts.push(Act::Cgroup { path: dir.path.clone(), shared });
+        }
         if !shared {
             members.push(Act::Members { cgroup: dir.path });
         }

@@ -151,6 +151,7 @@ const STRINGS: &[&str] = &[
     "process/scheduler/policy",
     "process/selinuxLabel",
     "root/path",
+    "stave/cgroupDriver",
     "stave/created",
     "stave/id",
     "stave/name",

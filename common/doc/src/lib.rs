@@ -13,6 +13,7 @@ mod resources;
 mod sched;
 mod sysctl;
 mod time;
+mod unit;
 mod validate;
 mod view;
 
@@ -29,6 +30,7 @@ pub use resources::{
 pub use sched::{Affinity, IoPriority, MemoryPolicy, Scheduler};
 pub use sysctl::Sysctl;
 pub use time::TimeOffset;
+pub use unit::{Unit, slice_path};
 pub use validate::NAMESPACES;
 pub use view::is_name;
 pub use view::{Capabilities, DeviceRule, Hook, Image, Layer, Mount, Namespace, Rlimit, User};

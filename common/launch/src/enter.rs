@@ -28,22 +28,27 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     let user = what.kinds.iter().any(|k| k == "user");
     // Who has no right outside gets it in the user namespace, and is in the pid namespace only after
     // a second clone.
-    let again = user && !able;
+    let again = user && (!able || look.foreign);
     let (pid, others): (Vec<String>, Vec<String>) =
         what.kinds.iter().cloned().partition(|k| k == "pid" && !again);
-    let late = what.as_container && !pid.is_empty() && !user && what.traced;
+    let hides = what.as_container && what.traced;
+    let late = !pid.is_empty() && !user && (hides || look.foreign);
     let pid = (!pid.is_empty()).then_some(Act::SetnsProcess { pid: what.pid, kinds: pid });
     let mut steps = vec![Step::parent(Act::Hide {})];
     let (before, within) = if late { (None, pid) } else { (pid, None) };
     steps.extend(before.map(Step::parent));
-    let v2 = if what.cgroup { look.cloned_into() } else { None };
-    steps.push(Step::parent(Act::Clone { namespaces: Vec::new(), cgroup: v2 }));
+    let attach = look.v2().filter(|_| what.cgroup).and_then(|dir| attach(look, &dir.path));
+    let attached = attach.is_some();
+    let cgroup = if what.cgroup && !attached { look.cloned_into() } else { None };
+    steps.push(Step::parent(Act::Clone { namespaces: Vec::new(), cgroup }));
+    steps.extend(attach.map(Step::parent));
     let mut acts: Vec<Act> = within.into_iter().collect();
     let affinity = if what.as_container { doc.exec_affinity()? } else { Affinity::default() };
     let initial = affinity.initial.is_some();
     acts.extend(affinity.initial.map(|cpus| Act::Affinity { cpus }));
     if what.cgroup {
-        acts.extend(plan::join_cgroups(look));
+        let done = |a: &Act| attached && matches!(a, Act::JoinCgroup { file, .. } if file == "cgroup.procs");
+        acts.extend(plan::join_cgroups(look).filter(|a| !done(a)));
     }
     let last = affinity.last.map(|cpus| Act::Affinity { cpus });
     acts.extend(last.or_else(|| if initial { None } else { plan::every_processor(look) }));
@@ -83,10 +88,18 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
     let mut acts = process::process(doc, look)?;
     seccomp::entered(&mut acts, what.pid);
     if late {
-        appear(&mut acts, doc);
+        appear(&mut acts, doc, what.as_container);
     }
     steps.extend(acts.into_iter().map(Step::child));
     Ok(steps)
+}
+
+/// Into a unit's cgroup by its manager, or into one below it.
+fn attach(look: &Look, dir: &Path) -> Option<Act> {
+    let Some(Act::Attach { name, user, cgroup, .. }) = &look.attach else { return None };
+    let below = dir.strip_prefix(cgroup).ok()?;
+    let below = if below.as_os_str().is_empty() { String::new() } else { format!("/{}", below.display()) };
+    Some(Act::Attach { name: name.clone(), user: *user, cgroup: cgroup.clone(), below })
 }
 
 /// Whether processes of a container, by its document, may trace others (CAP_SYS_PTRACE): being hidden
@@ -98,9 +111,10 @@ pub fn may_trace(doc: &Doc) -> Result<bool> {
 
 /// The process that the container's can see is made when the rights are the container's: until then
 /// the one that enters is in the host's pid namespace, where they cannot find it.
-fn appear(acts: &mut Vec<Act>, doc: &Doc) {
+fn appear(acts: &mut Vec<Act>, doc: &Doc, session: bool) {
     let at = acts.iter().position(|a| matches!(a, Act::Caps { .. })).map_or(acts.len() - 1, |n| n + 1);
-    let mut new = vec![Act::Clone { namespaces: Vec::new(), cgroup: None }, Act::Session {}];
+    let mut new = vec![Act::Clone { namespaces: Vec::new(), cgroup: None }];
+    new.extend(session.then_some(Act::Session {}));
     if doc.terminal() {
         new.push(Act::Control {});
     }

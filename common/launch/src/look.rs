@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use doc::Doc;
-use state::{CgroupDir, Host, Roots};
+use state::{CgroupDir, Host, Place};
 use std::path::{Path, PathBuf};
 use step::{Act, IdMap};
 
@@ -14,6 +14,10 @@ pub struct Look {
     pub bundle: PathBuf,
     /// The container's cgroup directories, where `limit` made them.
     pub cgroups: Vec<CgroupDir>,
+    /// What makes its cgroups once the process is there, where systemd does.
+    pub unit: Vec<Act>,
+    /// What takes one more process into that unit, where the caller may not.
+    pub attach: Option<Act>,
     /// Root of the container as the host sees it; `/`: no root of its own.
     pub root: PathBuf,
     /// Whether a mount lies there already.
@@ -24,6 +28,9 @@ pub struct Look {
     pub dirs: Vec<PathBuf>,
     /// Whether this kernel shows its memory, at /proc/kcore.
     pub kcore: bool,
+    /// The caller's pid namespace is not its user namespace's (an engine of an ordinary user): who leaves
+    /// it does not come back.
+    pub foreign: bool,
     /// The old root is covered instead of left (`--no-pivot`).
     pub no_pivot: bool,
     /// Mounted v1 hierarchies, to show the container its own.
@@ -37,8 +44,8 @@ impl Look {
     }
 
     /// Of a bundle that is not in Stave's own directory, as things stand now. `cgroup`: the path in
-    /// every hierarchy.
-    pub fn of(doc: &Doc, host: &Host, id: &str, bundle: &Path, cgroup: &str) -> Look {
+    /// every hierarchy; `unit`: see [`Look::unit`].
+    pub fn of(doc: &Doc, host: &Host, id: &str, bundle: &Path, cgroup: &str, unit: Vec<Act>) -> Look {
         let root = match doc.root_path() {
             Some(path) => bundle.join(path).components().collect(),
             None => PathBuf::from("/"),
@@ -47,11 +54,14 @@ impl Look {
             id: id.to_owned(),
             bundle: bundle.to_owned(),
             cgroups: host.cgroup_dirs(cgroup, &[]),
+            unit,
+            attach: None,
             mounted: true,
             overlay: None,
             dirs: vec![root.clone()],
             root,
             kcore: true,
+            foreign: false,
             no_pivot: false,
             host: host.clone(),
         };
@@ -61,11 +71,14 @@ impl Look {
     /// As this kernel has it.
     pub fn here(mut self) -> Look {
         self.kcore = Path::new("/proc/kcore").exists();
+        self.foreign = sys::ns::in_user_namespace();
         self
     }
 
     fn looked(mut self) -> Look {
-        self.cgroups.retain(|d| d.path.is_dir());
+        // A unit's are not there yet.
+        let unit = !self.unit.is_empty();
+        self.cgroups.retain(|d| unit || d.path.is_dir());
         self.mounted = self.root == Path::new("/") || matches!(sys::mount::is_mount(&self.root), Ok(Some(_)));
         self.here()
     }
@@ -73,7 +86,7 @@ impl Look {
     /// As they will stand once every stage before has run.
     pub fn planned(doc: &Doc, host: &Host) -> Result<Look> {
         let id = doc.id()?.context("the document has no id")?;
-        let own = Roots::cgroup(id);
+        let place = Place::of(doc, id)?;
         let bundle = host.roots.bundle(id);
         let root = match doc.root_path() {
             Some(path) => bundle.join(path),
@@ -90,12 +103,15 @@ impl Look {
         Ok(Look {
             id: id.to_owned(),
             bundle,
-            cgroups: host.cgroup_dirs(doc.cgroups_path()?.unwrap_or(&own), &doc.resources()?.controllers()),
+            cgroups: host.cgroup_dirs(&place.path, &doc.resources()?.controllers()),
+            unit: limits::launched(doc, host, &place)?,
+            attach: limits::attach(host, &place),
             root,
             mounted: true,
             overlay: overlay(doc, host)?,
             dirs,
             kcore: true,
+            foreign: false,
             no_pivot: false,
             host: host.clone(),
         })
@@ -104,8 +120,13 @@ impl Look {
     /// The v2 cgroup that a new process is cloned into; `None`: there is none, or it has to join it
     /// afterwards ([`sys::cgroup::was_killed`]).
     pub fn cloned_into(&self) -> Option<PathBuf> {
-        let dir = self.cgroups.iter().find(|d| d.v2)?;
+        let dir = self.v2()?;
         (!sys::cgroup::was_killed(&dir.path)).then(|| dir.path.clone())
+    }
+
+    /// Its directory in the hierarchy of v2.
+    pub fn v2(&self) -> Option<&CgroupDir> {
+        self.cgroups.iter().find(|d| d.v2)
     }
 
     /// Whether rules for devices are in force: in the files of v1, or by a program on v2.

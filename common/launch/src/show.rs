@@ -10,6 +10,8 @@ pub fn show(steps: &[Step]) -> String {
     let mut out = String::new();
     let mut child: Vec<&Act> = Vec::new();
     let mut clone = (&[] as &[String], None);
+    // What is done in the cgroups once systemd has made them.
+    let mut unit: Vec<&Act> = Vec::new();
     for step in steps {
         match (&step.act, step.side) {
             // Only to appear in the container late: nothing that the shell's process would not be.
@@ -19,6 +21,12 @@ pub fn show(steps: &[Step]) -> String {
             // Into a pid namespace by path: nsenter's, with the others.
             (act @ (Act::Setns { .. } | Act::SetnsProcess { .. } | Act::Hide {}), Side::Parent) => {
                 child.push(act)
+            }
+            (act, Side::Parent)
+                if matches!(act, Act::Unit { .. } | Act::Attach { .. })
+                    || (!unit.is_empty() && of_cgroup(act)) =>
+            {
+                unit.push(act);
             }
             // A shell has no words for what one process does to another.
             (act, Side::Parent) if act.of_another() => {
@@ -30,6 +38,9 @@ pub fn show(steps: &[Step]) -> String {
         }
     }
     let _ = writeln!(out, "(");
+    for act in unit {
+        let _ = writeln!(out, "{}", act.show());
+    }
     out += &before(&child, clone.1);
     out += "exec";
     out += &enter(&child);
@@ -38,6 +49,20 @@ pub fn show(steps: &[Step]) -> String {
     out += &script(&child);
     out += "CHILD\n";
     out
+}
+
+fn of_cgroup(act: &Act) -> bool {
+    use Act::*;
+    matches!(
+        act,
+        Cgroup { .. }
+            | HandDown { .. }
+            | Inherit { .. }
+            | Limit { .. }
+            | OwnCgroup { .. }
+            | DeviceFilter { .. }
+            | Write { .. }
+    )
 }
 
 /// What must be so before the namespaces are made: the cgroups, whose place is the root of a new

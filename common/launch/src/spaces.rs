@@ -65,12 +65,14 @@ impl<'a> Spaces<'a> {
         steps.extend(self.pass()?.map(Step::parent));
         steps.push(Step::parent(Act::Clone {
             namespaces: if self.user == User::Joined { Vec::new() } else { self.cloned() },
-            cgroup: self.look.cloned_into(),
+            cgroup: self.look.cloned_into().filter(|_| self.look.unit.is_empty()),
         }));
         if self.doc.stave_flag("dieWithParent") {
             steps.push(Step::child(Act::DieWithParent {}));
         }
+        steps.extend(self.look.unit.iter().cloned().map(Step::parent));
         // With the rights that the caller has outside.
+        steps.extend(self.join_slice().map(Step::child));
         steps.extend(join_cgroups(self.look).map(Step::child));
         steps.extend(every_processor(self.look).map(Step::child));
         match self.user {
@@ -96,6 +98,13 @@ impl<'a> Spaces<'a> {
             steps.extend(self.time()?.into_iter().map(Step::child));
         }
         Ok(steps)
+    }
+
+    /// systemd puts no process into a slice.
+    fn join_slice(&self) -> Option<Act> {
+        let Some(Act::Unit { name, .. }) = self.look.unit.first() else { return None };
+        let dir = self.look.v2().filter(|_| name.ends_with(".slice"))?;
+        Some(Act::JoinCgroup { path: dir.path.clone(), file: "cgroup.procs".into() })
     }
 
     /// What the parent joins: a pid namespace holds for children only.

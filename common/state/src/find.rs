@@ -1,6 +1,6 @@
 //! Containers by name, id, or the beginning of an id. Listing reads files and waits for nobody.
 
-use crate::{Host, Record, Roots, Status};
+use crate::{Host, Place, Record, Roots, Status};
 use anyhow::{Context, Result, anyhow, bail};
 use doc::Doc;
 use std::fs::{self, File};
@@ -96,7 +96,7 @@ pub fn list(roots: &Roots) -> Result<Vec<Entry>> {
 
 /// The path of a container's cgroup in every hierarchy, by its document.
 pub fn cgroup(id: &str, doc: &Doc) -> String {
-    doc.cgroups_path().ok().flatten().map_or_else(|| Roots::cgroup(id), String::from)
+    Place::of(doc, id).map_or_else(|_| Roots::cgroup(id), |place| place.path)
 }
 
 /// The document of a container as it rests on disk.

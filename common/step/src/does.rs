@@ -1,5 +1,6 @@
 //! Doing and undoing.
 
+use crate::unit::Unit;
 use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts, netdev, overlay, rdt};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -84,6 +85,10 @@ impl Act {
 
             Act::Cgroup { path, .. } => return make_cgroup(path),
             Act::Renew { cgroup } => return renew(cgroup),
+            Act::Unit { .. } | Act::Attach { .. } => return self.make_for(process::pid()),
+            Act::UnitLimit { name, user, cgroup, set } => {
+                return Unit { name, user: *user, cgroup }.set(set);
+            }
             Act::Members { .. } => return Ok(Done::WasSo),
             Act::JoinCgroup { path, file } => {
                 // "0" is the writer itself: for a v1 `tasks` file the kernel then takes no lock
@@ -163,6 +168,12 @@ impl Act {
             Act::Rdt { group, own, schemata, monitor } => {
                 rdt::join(pid, group, *own, schemata, monitor.as_deref())
             }
+            Act::Unit { name, user, cgroup, properties } => {
+                Unit { name, user: *user, cgroup }.start(properties, pid)
+            }
+            Act::Attach { name, user, cgroup, below } => {
+                Unit { name, user: *user, cgroup }.attach(below, pid)
+            }
             Act::NetDevice { device, name } => netdev::move_in(pid, device, name),
             Act::MapIds { uids, gids } => idmap::write(pid, uids, gids).map(|()| Done::Made),
             Act::Rlimit { kind, soft, hard } => {
@@ -189,7 +200,7 @@ impl Act {
     /// Looks at what the step will change, so that undoing it can change it back; for the steps of which
     /// that is known.
     pub fn remember(&mut self) {
-        if let Act::Limit { cgroup, set } = self {
+        if let Act::Limit { cgroup, set } | Act::UnitLimit { cgroup, set, .. } = self {
             limit::remember(cgroup, set);
         }
     }
@@ -227,6 +238,10 @@ impl Act {
             Act::Adopt { cgroup, .. } => drop(limit::leave(cgroup)?),
             Act::Members { cgroup } => cgroup::kill(cgroup)?,
             Act::Limit { cgroup, set } => limit::back(cgroup, set),
+            Act::Unit { name, user, cgroup, .. } => Unit { name, user: *user, cgroup }.stop()?,
+            Act::UnitLimit { name, user, cgroup, set } => {
+                Unit { name, user: *user, cgroup }.set(&limit::former_of(set))?;
+            }
             Act::Cgroup { path, shared: false } => cgroup::remove(path)?,
             Act::Cgroup { path, shared: true } => {
                 let _ = fs::remove_dir(path); // others may be in it

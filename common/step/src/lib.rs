@@ -18,12 +18,15 @@ mod rdt;
 pub mod seccomp;
 mod show;
 mod show_mount;
+mod unit;
 
 pub use does::terminal;
 pub use held::{hold, release};
 pub use mounts::let_go;
 pub use netdev::{bring_back, stay};
 pub use show::quote;
+pub use systemd::Property;
+pub use unit::properties;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -195,6 +198,33 @@ pub enum Act {
     /// A cgroup that nobody is in goes, to be made anew by the next step: what was counted in it, and that
     /// it was killed, is the last run's. One that is in use stays.
     Renew { cgroup: PathBuf },
+    /// A unit of systemd's, with the process in it, and its cgroup: a scope, or a slice, which is made
+    /// empty and may be there (StartTransientUnit). Undone: there is no such unit, nor one that failed.
+    Unit {
+        name: String,
+        #[serde(default, skip_serializing_if = "is_false")]
+        user: bool,
+        cgroup: PathBuf,
+        properties: Vec<Property>,
+    },
+    /// Limits of a cgroup, as properties of the unit that it is of: else systemd, which is told of some
+    /// other change, would write the ones that it knows (SetUnitProperties). Undone: as [`Act::Limit`].
+    UnitLimit {
+        name: String,
+        #[serde(default, skip_serializing_if = "is_false")]
+        user: bool,
+        cgroup: PathBuf,
+        set: Vec<Setting>,
+    },
+    /// A process is moved into a unit by its manager, or into a cgroup `below` it, where the caller may
+    /// not: out of a session that is none of the manager's (AttachProcessesToUnit).
+    Attach {
+        name: String,
+        #[serde(default, skip_serializing_if = "is_false")]
+        user: bool,
+        cgroup: PathBuf,
+        below: String,
+    },
     /// The processes of a cgroup: nothing to make. Undone: each is killed (SIGKILL) and waited for.
     Members { cgroup: PathBuf },
     /// Limits of a cgroup, written in an order that the kernel takes: one may hold another in bounds.

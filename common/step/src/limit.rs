@@ -74,15 +74,20 @@ fn former(file: &str, now: &str, text: &str) -> String {
 
 /// Writes back what is known, as far as the kernel takes it.
 pub fn back(cgroup: &Path, set: &[Setting]) {
-    let former = |s: &Setting| {
-        let text = s.former.clone()?;
-        Some(Setting { or: s.or.clone().map(|(file, _)| (file, text.clone())), text, ..s.clone() })
-    };
-    let set: Vec<Setting> = set.iter().filter_map(former).collect();
+    let set = former_of(set);
     let refused = set.iter().filter(|s| one(cgroup, s).is_err());
     for setting in refused.collect::<Vec<_>>() {
         let _ = one(cgroup, setting);
     }
+}
+
+/// The settings that make it as it was, as far as that is known.
+pub fn former_of(set: &[Setting]) -> Vec<Setting> {
+    let former = |s: &Setting| {
+        let text = s.former.clone()?;
+        Some(Setting { or: s.or.clone().map(|(file, _)| (file, text.clone())), text, ..s.clone() })
+    };
+    set.iter().filter_map(former).collect()
 }
 
 fn one(cgroup: &Path, setting: &Setting) -> Result<(), Fail> {

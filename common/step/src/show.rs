@@ -3,6 +3,7 @@
 
 use crate::Act;
 use crate::limit::DELEGATE;
+use crate::unit::Unit;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -114,6 +115,13 @@ impl Act {
             }
             Act::Cgroup { path, .. } => format!("mkdir -p {}", q(path)),
             Act::Renew { cgroup } => format!("[ ! -d {0} ] || rmdir {0} 2>/dev/null || :", q(cgroup)),
+            Act::Unit { name, user, cgroup, properties } => {
+                Unit { name, user: *user, cgroup }.show_start(properties)
+            }
+            Act::Attach { name, user, cgroup, below } => {
+                Unit { name, user: *user, cgroup }.show_attach(below)
+            }
+            Act::UnitLimit { name, user, cgroup, set } => Unit { name, user: *user, cgroup }.show_set(set),
             Act::Members { .. } => ":".to_owned(),
             Act::Limit { cgroup, set } => {
                 let lines: Vec<String> = set.iter().map(|s| show_setting(cgroup, s)).collect();
@@ -188,6 +196,7 @@ impl Act {
                     q(&above)
                 )
             }
+            Act::Unit { name, user, cgroup, .. } => Unit { name, user: *user, cgroup }.show_stop(),
             Act::Cgroup { path, shared: false } => format!("[ ! -d {0} ] || rmdir {0}", q(path)),
             Act::Cgroup { path, shared: true } => format!("rmdir {} 2>/dev/null || :", q(path)),
             _ => return None,
@@ -304,6 +313,9 @@ impl Act {
             Act::LinkUp { name, .. } => format!("bring up link {name}"),
             Act::NetDevice { device, .. } => format!("move network device {device} into the container"),
             Act::Renew { cgroup } => format!("renew cgroup {}", p(cgroup)),
+            Act::Unit { name, .. } => format!("start unit {name}"),
+            Act::Attach { name, .. } => format!("join unit {name}"),
+            Act::UnitLimit { name, .. } => format!("set the limits of unit {name}"),
             Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
             Act::Limit { cgroup, set } => match set.first() {
                 Some(s) => format!("write '{}' to {}", s.text, p(&cgroup.join(&s.file))),

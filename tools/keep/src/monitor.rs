@@ -55,7 +55,7 @@ struct Begun {
     record: Record,
     cgroups: Vec<CgroupDir>,
     /// Before it began.
-    oom_kills: Option<u64>,
+    oom_kills: cgroup::OomKills,
 }
 
 /// All that can fail is done before the clone, or ends the process again.

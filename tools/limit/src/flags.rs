@@ -1,10 +1,10 @@
 //! What is asked for on the command line, written into the document.
 
-use crate::PERIOD;
 use anyhow::{Context, Result};
 use clap::Args;
 use cli::{Host, parse, usage};
 use doc::Doc;
+use limits::PERIOD;
 use serde_json::{Value, json};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
@@ -87,6 +87,9 @@ pub struct Limit {
     /// The cgroup in which its own is made
     #[arg(long, value_name = "PATH")]
     pub cgroup_parent: Option<String>,
+    /// Who makes the cgroup: auto, cgroupfs or systemd [default: auto]
+    #[arg(long, value_name = "WHO", value_parser = ["auto", "cgroupfs", "systemd"], hide_possible_values = true)]
+    pub cgroup_driver: Option<String>,
 }
 
 /// What docker has as the least: a process is not even started in less.
@@ -156,7 +159,7 @@ pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
     for (key, flag, words, of) in disks.into_iter().filter(|(_, _, words, _)| !words.is_empty()) {
         let mut list: Vec<Value> = doc.read(&at(&format!("blockIO/{key}")))?.unwrap_or_default();
         for word in words {
-            crate::update::put(&mut list, &disk(flag, word, of)?, &["major", "minor"]);
+            limits::put(&mut list, &disk(flag, word, of)?, &["major", "minor"]);
         }
         doc.set(&at(&format!("blockIO/{key}")), list)?;
     }
@@ -180,16 +183,6 @@ pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
                 .filter(|(file, text)| !file.is_empty() && !text.is_empty())
                 .ok_or_else(|| usage(format!("--cgroup-conf {word}: not of the form FILE=TEXT")))?;
         doc.set(&at(&format!("unified/{}", file.replace('~', "~0").replace('/', "~1"))), text)?;
-    }
-    if let Some(parent) = &flags.cgroup_parent {
-        let id = doc.id()?.context("the document has no id")?.to_owned();
-        let parent = parent.trim_matches('/');
-        let plain = |c: &str| !matches!(c, "" | "." | "..");
-        if !parent.is_empty() && !parent.split('/').all(plain) {
-            return Err(usage(format!("--cgroup-parent {parent}: not a path below a hierarchy's root")));
-        }
-        let path = if parent.is_empty() { format!("/{id}") } else { format!("/{parent}/{id}") };
-        doc.set("/linux/cgroupsPath", path)?;
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! A container that is named: its limits are changed while it runs, changed back, and looked at.
 
-use crate::{Limit, flags, update, view};
+use crate::{Limit, flags, view};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser};
 use cli::{Driver, Filter, Host, Stage, bundle, usage};
 use doc::{Doc, Resources};
 use serde_json::{Map, Value, json};
-use state::{CgroupDir, Record};
+use state::{CgroupDir, Place, Record};
 use step::{Act, Setting, Step};
 
 /// Make a container's cgroup and set its limits
@@ -47,7 +47,7 @@ pub fn run(words: &Words) -> Result<u8> {
     let mut doc = state::read(&host.roots, &id)?;
     let (_, at) = crate::cgroup(&doc)?;
     // Where there is no cgroup yet, this is the stage.
-    let made = host.cgroup_dirs(&at, &doc.resources()?.controllers()).iter().any(|d| d.path.is_dir());
+    let made = host.cgroup_dirs(&at.path, &doc.resources()?.controllers()).iter().any(|d| d.path.is_dir());
     let runs = Record::read(&host.roots, &id)?.is_some_and(|r| r.running().is_some());
     match (words.filter.undo, changes) {
         (true, _) if doc.get("/stave/was").is_some() => back(words, &mut doc, &host, &at),
@@ -64,27 +64,29 @@ pub fn run(words: &Words) -> Result<u8> {
     }
 }
 
-fn look(words: &Words, doc: &Doc, host: &Host, at: &str) -> Result<u8> {
-    let rows = view::rows(doc, host, at)?;
+fn look(words: &Words, doc: &Doc, host: &Host, at: &Place) -> Result<u8> {
+    let rows = view::rows(doc, host, &at.path)?;
     let text = if words.form.json { view::json(doc, &rows)? } else { view::table(&rows) };
     cli::print(&text).map(|()| 0)
 }
 
 /// An update. The document keeps what it and the kernel said before.
-fn change(words: &Words, doc: &mut Doc, host: &Host, at: &str) -> Result<u8> {
+fn change(words: &Words, doc: &mut Doc, host: &Host, at: &Place) -> Result<u8> {
     let flags = &words.filter.stage;
-    if let Some(parent) = &flags.cgroup_parent {
-        bail!("--cgroup-parent {parent}: the container has its cgroup already, at {at}");
+    for (flag, word) in [("parent", &flags.cgroup_parent), ("driver", &flags.cgroup_driver)] {
+        if let Some(word) = word {
+            bail!("--cgroup-{flag} {word}: the container has its cgroup already, at {}", at.path);
+        }
     }
     let before = doc.clone();
-    let asked = update::write_down(doc, &flags::changes(flags, doc, host)?)?;
+    let asked = limits::write_down(doc, &flags::changes(flags, doc, host)?)?;
     // What makes no sense beside the limits that stay is said before anything is done.
     Limit::plan(doc, host)?;
     let whole = doc.resources()?;
     let dirs = dirs(&whole, host, at);
-    let mut limits = update::limits(&asked, &whole, host, &dirs)?;
+    let mut limits = limits::changed(&asked, &whole, host, at, &dirs)?;
     fits(&asked, &dirs)?;
-    let ready = structure(&asked, &dirs, host);
+    let ready = structure(&asked, &dirs, host, at);
     let driver = &words.filter.drive;
     if driver.dry_run > 0 {
         limits.iter_mut().for_each(Act::remember);
@@ -109,21 +111,23 @@ fn change(words: &Words, doc: &mut Doc, host: &Host, at: &str) -> Result<u8> {
 }
 
 /// The hierarchies of a cgroup that is there: of the others those that a limit asks for.
-fn dirs(whole: &Resources, host: &Host, at: &str) -> Vec<CgroupDir> {
+fn dirs(whole: &Resources, host: &Host, at: &Place) -> Vec<CgroupDir> {
     let asked = whole.controllers();
-    let mut dirs = host.cgroup_dirs(at, &asked);
+    let mut dirs = host.cgroup_dirs(&at.path, &asked);
     let name = |c: &String| if c == "blkio" { "io".to_owned() } else { c.clone() };
     dirs.retain(|d| d.path.is_dir() || d.controllers.iter().any(|c| asked.contains(&name(c))));
     dirs
 }
 
 /// What has to be there first: a hierarchy that it had no use for, a controller that was not handed down.
-fn structure(asked: &Resources, dirs: &[CgroupDir], host: &Host) -> Vec<Step> {
+/// systemd hands down all that it has.
+fn structure(asked: &Resources, dirs: &[CgroupDir], host: &Host, at: &Place) -> Vec<Step> {
     let mut acts = Vec::new();
     let wanted = asked.controllers();
-    let handed = |d: &CgroupDir| d.v2 && d.controllers.iter().any(|c| wanted.contains(c));
+    let handed =
+        |d: &CgroupDir| at.unit.is_none() && d.v2 && d.controllers.iter().any(|c| wanted.contains(c));
     for dir in dirs.iter().filter(|d| handed(d) || !d.path.is_dir()) {
-        crate::directory(dir, host, asked, &mut acts);
+        limits::directory(dir, host, asked, &mut acts);
     }
     let usual = dirs.iter().find(|d| !d.v2 && d.usual());
     for dir in dirs.iter().filter(|d| !d.v2 && !d.usual() && !d.path.is_dir()) {
@@ -184,7 +188,7 @@ fn keep(doc: &mut Doc, before: &Doc, limits: &[Act]) -> Result<()> {
 }
 
 /// The last update undone: the document and the files say what they said before it.
-fn back(words: &Words, doc: &mut Doc, host: &Host, at: &str) -> Result<u8> {
+fn back(words: &Words, doc: &mut Doc, host: &Host, at: &Place) -> Result<u8> {
     let now = doc.resources()?;
     let mut was: Vec<Value> = doc.read("/stave/was")?.unwrap_or_default();
     let entry = was.pop().context("stave.was is empty")?;
@@ -199,16 +203,16 @@ fn back(words: &Words, doc: &mut Doc, host: &Host, at: &str) -> Result<u8> {
     }
     let then = doc.resources()?;
     let mut steps = bundle::steps(doc, host, true)?;
-    let mut dirs = host.cgroup_dirs(at, &now.controllers());
+    let mut dirs = host.cgroup_dirs(&at.path, &now.controllers());
     dirs.retain(|d| d.path.is_dir());
-    let kept = host.cgroup_dirs(at, &then.controllers());
+    let kept = host.cgroup_dirs(&at.path, &then.controllers());
     let (stays, goes): (Vec<_>, Vec<_>) =
         dirs.into_iter().partition(|d| d.v2 || kept.iter().any(|k| k.path == d.path));
-    let mut acts = restored(&entry, &stays)?;
+    let mut acts = restored(&entry, &stays, at)?;
     acts.iter_mut().for_each(Act::remember);
     if now.devices != then.devices {
         for dir in &stays {
-            acts.extend(crate::devices::again(dir, &stays, &then.devices, host.filters_devices())?);
+            acts.extend(limits::again(dir, &stays, &then.devices, host.filters_devices())?);
         }
     }
     steps.extend(acts.into_iter().map(Step::parent));
@@ -227,7 +231,7 @@ fn back(words: &Words, doc: &mut Doc, host: &Host, at: &str) -> Result<u8> {
 }
 
 /// What the files of an entry are to say again, as far as they are there.
-fn restored(entry: &Value, dirs: &[CgroupDir]) -> Result<Vec<Act>> {
+fn restored(entry: &Value, dirs: &[CgroupDir], at: &Place) -> Result<Vec<Act>> {
     let files = entry.get("files").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut acts = Vec::new();
     for dir in dirs {
@@ -243,6 +247,7 @@ fn restored(entry: &Value, dirs: &[CgroupDir]) -> Result<Vec<Act>> {
             }
         }
         if !set.is_empty() {
+            acts.extend(at.unit.as_ref().and_then(|unit| limits::tell(unit, dir, &set)));
             acts.push(Act::Limit { cgroup: dir.path.clone(), set });
         }
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use cli::Host;
 use doc::Doc;
 use launch::Look;
-use state::{Gone, Record};
+use state::{Gone, Place, Record};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -90,26 +90,26 @@ impl Container {
         Ok(())
     }
 
-    /// The path of its cgroup in every hierarchy; `None`: it has none.
-    pub fn cgroup(&self, doc: &Doc) -> Result<Option<String>> {
+    /// Where its cgroup is; `None`: it has none.
+    pub fn place(&self, doc: &Doc) -> Result<Option<Place>> {
         if doc.stave_flag("noCgroup") {
             return Ok(None);
         }
         let path = doc.get("/linux/cgroupsPath").and_then(|p| p.as_str()).unwrap_or_default();
-        cgroup_of(&self.id, path).map(Some)
+        place_of(&self.id, path).map(Some)
+    }
+
+    /// The path of its cgroup in every hierarchy; `None`: it has none.
+    pub fn cgroup(&self, doc: &Doc) -> Result<Option<String>> {
+        Ok(self.place(doc)?.map(|place| place.path))
     }
 
     /// What its cgroups are made by, and undone.
     pub fn cgroup_steps(&self, doc: &Doc, host: &Host) -> Result<Vec<Step>> {
-        let Some(path) = self.cgroup(doc)? else { return Ok(Vec::new()) };
-        // No device may be used that no rule speaks of; the devices that every container has may be,
-        // whatever the rules say (as runc).
-        let mut doc = doc.clone();
-        let mut rules = vec![serde_json::json!({"allow": false, "access": "rwm"})];
-        rules.extend(doc.read::<Vec<serde_json::Value>>("/linux/resources/devices")?.unwrap_or_default());
-        rules.extend(doc::default_device_rules());
-        doc.set("/linux/resources/devices", rules)?;
-        stave_limit::steps(&doc, host, &path)
+        match self.place(doc)? {
+            Some(place) => limits::steps(&with_devices(doc)?, host, &place),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Its cgroup directories that are there.
@@ -122,12 +122,45 @@ impl Container {
 
     /// What the plan of its process depends on.
     pub fn look(&self, doc: &Doc, host: &Host, bundle: &Path) -> Result<Look> {
-        let path = self.cgroup(doc)?;
-        let mut look = Look::of(doc, host, &self.id, bundle, path.as_deref().unwrap_or("/"));
-        if path.is_none() {
+        let Some(place) = self.place(doc)? else {
+            let mut look = Look::of(doc, host, &self.id, bundle, "/", Vec::new());
             look.cgroups.clear();
-        }
-        Ok(look)
+            return Ok(look);
+        };
+        let unit = limits::launched(&with_devices(doc)?, host, &place)?;
+        let look = Look::of(doc, host, &self.id, bundle, &place.path, unit);
+        Ok(Look { attach: limits::attach(host, &place), ..look })
+    }
+}
+
+/// No device may be used that no rule speaks of; the devices that every container has may be, whatever the
+/// rules say (as runc).
+fn with_devices(doc: &Doc) -> Result<Doc> {
+    let mut doc = doc.clone();
+    let mut rules = vec![serde_json::json!({"allow": false, "access": "rwm"})];
+    rules.extend(doc.read::<Vec<serde_json::Value>>("/linux/resources/devices")?.unwrap_or_default());
+    rules.extend(doc::default_device_rules());
+    doc.set("/linux/resources/devices", rules)?;
+    Ok(doc)
+}
+
+/// Where the cgroup is that the document of a container, as it was made, has in `linux.cgroupsPath`: a
+/// unit's, or a directory (see [`settled`]).
+pub fn place_of(id: &str, path: &str) -> Result<Place> {
+    Place::named(path).map_or_else(|| cgroup_of(id, path).map(Place::dir), Ok)
+}
+
+/// `linux.cgroupsPath` of a bundle, as this runtime is told to take it: `slice:prefix:name`, or a directory,
+/// which begins with a slash from here on. Empty: the usual one.
+pub fn settled(id: &str, path: &str, systemd: bool) -> Result<String> {
+    match (systemd, path) {
+        (false, "") => Ok(String::new()),
+        (false, path) => cgroup_of(id, path),
+        (true, "") => Ok(format!(":stave:{id}")),
+        (true, path) if doc::Unit::parse(path).is_some() => Ok(path.to_owned()),
+        (true, path) => bail!(
+            "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"{path}\" instead"
+        ),
     }
 }
 
@@ -172,10 +205,12 @@ pub fn root(given: Option<&str>) -> Result<PathBuf> {
 }
 
 fn own_root() -> Result<PathBuf> {
-    if sys::cred::euid() == 0 {
+    let dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty());
+    // As runc: an engine of an ordinary user is root in a user namespace, but of no login of root's.
+    let ordinary = || sys::ns::in_user_namespace() && std::env::var_os("USER").is_none_or(|u| u != "root");
+    if sys::cred::euid() == 0 && !(dir.is_some() && ordinary()) {
         return Ok("/run/stave-oci".into());
     }
-    let dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty());
     Ok(PathBuf::from(dir.context("neither --root nor XDG_RUNTIME_DIR is given")?).join("stave-oci"))
 }
 
@@ -197,5 +232,16 @@ mod tests {
             assert_eq!(cgroup_of("x", path).unwrap(), cgroup);
         }
         assert!(cgroup_of("x", "/a/../../b").is_err());
+        for (path, systemd, is) in [
+            ("", false, ""),
+            ("s:p:n", false, "/s:p:n"),
+            ("", true, ":stave:x"),
+            ("a.slice:p:n", true, "a.slice:p:n"),
+        ] {
+            assert_eq!(settled("x", path, systemd).unwrap(), is);
+        }
+        assert!(settled("x", "/a", true).is_err());
+        assert_eq!(place_of("x", "/s:p:n").unwrap(), Place::dir("/s:p:n".into()));
+        assert!(place_of("x", "a.slice:p:n").unwrap().unit.is_some());
     }
 }

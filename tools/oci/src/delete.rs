@@ -79,8 +79,10 @@ pub fn end(container: &Container) -> Result<()> {
 pub fn remove(container: &Container, doc: Option<&Doc>, bundle: &Path) -> Result<()> {
     let mut hooks = Vec::new();
     if let Some(doc) = doc {
-        let look = container.look(doc, &host()?, bundle)?;
-        let mut acts = Vec::new();
+        let host = host()?;
+        let look = container.look(doc, &host, bundle)?;
+        let unit = container.place(doc)?.and_then(|place| limits::unit(&host, &place));
+        let mut acts: Vec<Act> = unit.into_iter().collect();
         for dir in &look.cgroups {
             acts.push(Act::Cgroup { path: dir.path.clone(), shared: false });
         }

@@ -42,7 +42,7 @@ fn all() -> Value {
         "linux": {
             "namespaces": namespaces,
             "capabilities": sys::cred::CAPABILITIES.as_slice(),
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+            "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true },
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
             "seccomp": {

@@ -46,6 +46,8 @@ use words::{Global, Verb};
 pub struct Engine {
     /// Containers get cgroups.
     pub cgroups: bool,
+    /// systemd makes them.
+    pub systemd: bool,
     /// One without limits may do without where the caller may make none.
     pub may_lack_cgroups: bool,
 }
@@ -163,7 +165,7 @@ fn run(words: &Words) -> Result<u8> {
     let engine = engine(&words.global)?;
     match &words.verb {
         Verb::Checkpoint(w) => checkpoint::checkpoint(w),
-        Verb::Create(w) => create::create(&at(&w.id)?, w, &engine?),
+        Verb::Create(w) => create::create(&at(&w.id)?, w, &engine),
         Verb::Delete(w) => delete::delete(&at(&w.id)?, w),
         Verb::Events(w) => events::events(&at(&w.id)?, w),
         Verb::Exec(w) => exec::exec(&root, w),
@@ -174,7 +176,7 @@ fn run(words: &Words) -> Result<u8> {
         Verb::Ps(w) => ps::ps(&at(&w.id)?, w),
         Verb::Restore(_) => checkpoint::refuse("restore"),
         Verb::Resume(w) => pause::resume(&at(&w.id)?),
-        Verb::Run(w) => run::run(&at(&w.id)?, w, &engine?),
+        Verb::Run(w) => run::run(&at(&w.id)?, w, &engine),
         Verb::Spec(w) => spec::spec(w),
         Verb::Start(w) => start::start(&at(&w.id)?),
         Verb::State(w) => state::state(&at(&w.id)?),
@@ -182,8 +184,8 @@ fn run(words: &Words) -> Result<u8> {
     }
 }
 
-/// An error for a value that makes no sense; within it, one for those verbs alone that make cgroups.
-fn engine(global: &Global) -> Result<Result<Engine>> {
+/// What the flags before the verb say; an error for a value that makes no sense.
+fn engine(global: &Global) -> Result<Engine> {
     let manager = match global.cgroup_manager.as_deref().unwrap_or_default() {
         "" if global.systemd_cgroup => "systemd",
         "" => "cgroupfs",
@@ -196,11 +198,8 @@ fn engine(global: &Global) -> Result<Result<Engine>> {
         "auto" | "" => sys::cred::euid() != 0,
         other => bail!("invalid --rootless value: {other}"),
     };
-    if manager == "systemd" {
-        let refused = "--systemd-cgroup: the systemd cgroup manager is not supported; use cgroupfs";
-        return Ok(Err(anyhow::anyhow!(refused)));
-    }
-    Ok(Ok(Engine { cgroups: manager != "disabled", may_lack_cgroups }))
+    let (cgroups, systemd) = (manager != "disabled", manager == "systemd");
+    Ok(Engine { cgroups, systemd, may_lack_cgroups })
 }
 
 /// The name that this program was called by: runc's or crun's, where a client looks for it, else its own.

@@ -1,7 +1,7 @@
 //! What create and run have in common: a container is made of its bundle, up to its process.
 
 use crate::Engine;
-use crate::container::{Container, host};
+use crate::container::{Container, host, settled};
 use crate::log::{Level, say};
 use crate::notify::{Listening, Notify};
 use crate::started::{self, Outlets};
@@ -70,13 +70,16 @@ impl<'a> Made<'a> {
             say(Level::Warning, &warning);
         }
         making.outlets.fit(doc.terminal(), detached)?;
-        complete(&mut doc, making, engine)?;
+        complete(container, &mut doc, making, engine)?;
         making.outlets.listening(&mut doc)?;
         let notify = Notify::wanted(container);
         if let Some(notify) = &notify {
             notify.edit(&mut doc)?;
         }
         let host = host()?;
+        if engine.systemd {
+            limits::Driver::Systemd.fits(&host)?;
+        }
         for warning in launch::warnings(&doc, &host)? {
             say(Level::Warning, warning.trim_start_matches("warning: "));
         }
@@ -172,7 +175,7 @@ fn read(path: &Path) -> Result<Doc> {
 }
 
 /// What the document leaves open, as an OCI runtime takes it, and what the flags add.
-fn complete(doc: &mut Doc, making: &Making, engine: &Engine) -> Result<()> {
+fn complete(container: &Container, doc: &mut Doc, making: &Making, engine: &Engine) -> Result<()> {
     doc::nothing_of_the_caller(doc)?;
     // Nobody stays who could be told.
     doc.remove("/stave/seccompLog");
@@ -182,6 +185,12 @@ fn complete(doc: &mut Doc, making: &Making, engine: &Engine) -> Result<()> {
             doc.set_stave(key, true)?;
         }
     }
+    let path = doc.get("/linux/cgroupsPath").and_then(|p| p.as_str()).unwrap_or_default();
+    let path = settled(&container.id, path, engine.systemd)?;
+    if !path.is_empty() {
+        doc.set("/linux/cgroupsPath", path)?;
+    }
+    doc.unit()?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! state: the container's state as JSON (runtime.md, State), with what runc adds to it. Nobody is
 //! waited for: the files are read as they are.
 
-use crate::container::{Container, cgroup_of, host};
+use crate::container::{Container, host, place_of};
 use anyhow::{Context, Result};
 use clap::Args;
 use launch::Door;
@@ -87,7 +87,7 @@ pub fn facts(container: &Container) -> Result<Facts> {
         Some(Stave { no_cgroup: true }) => None,
         _ => {
             let path = part.linux.and_then(|l| l.cgroups_path).unwrap_or_default();
-            Some(cgroup_of(&container.id, &path)?)
+            Some(place_of(&container.id, &path)?.path)
         }
     };
     let status = status(container, record.as_ref(), cgroup.as_deref());

@@ -93,9 +93,9 @@ pub fn update(container: &Container, words: &Update) -> Result<u8> {
         Some(from) => read(from)?,
         None => Value::Object(words.single.resources()?),
     };
-    let Some(path) = container.cgroup(&doc)? else { bail!("the container has no cgroup") };
+    let Some(place) = container.place(&doc)? else { bail!("the container has no cgroup") };
     let host = host()?;
-    let steps = stave_limit::update(&mut doc, &meant(given), &host, &path)?;
+    let steps = limits::update(&mut doc, &meant(given), &host, &place)?;
     Driver::new("oci", &Drive::default())?.run(&steps)?;
     container.save(&doc)?;
     Ok(0)

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use cli::Host;
 use doc::Doc;
-use state::{Record, Roots};
+use state::{Place, Record};
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -31,13 +31,12 @@ impl Freezer {
         if !running {
             return Ok(None);
         }
-        let own = Roots::cgroup(id);
-        let at = doc.cgroups_path()?.unwrap_or(&own);
+        let place = Place::of(doc, id)?;
         // One that is not its own may hold others.
-        if !at.ends_with(&format!("/{id}")) {
+        if !place.is_own(id) {
             return Ok(Some(None));
         }
-        let dirs = host.cgroup_dirs(at, &[]);
+        let dirs = host.cgroup_dirs(&place.path, &[]);
         let v2 =
             dirs.iter().filter(|d| d.v2).map(|d| Freezer { file: d.path.join("cgroup.freeze"), v2: true });
         let v1 = dirs.iter().filter(|d| d.controllers.iter().any(|c| c == "freezer"));

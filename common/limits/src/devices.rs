@@ -34,17 +34,35 @@ pub(crate) fn rules(
 
 /// The steps that put in force again what was before other rules; none at all: all that the cgroup above
 /// allows.
-pub(crate) fn again(
-    dir: &CgroupDir,
-    dirs: &[CgroupDir],
-    rules: &[DeviceRule],
-    program: bool,
-) -> Result<Vec<Act>> {
+pub fn again(dir: &CgroupDir, dirs: &[CgroupDir], rules: &[DeviceRule], program: bool) -> Result<Vec<Act>> {
     let begins = rules.iter().any(|r| r.kind.as_deref().is_none_or(|k| k == "a") && r.major.is_none());
     let all = DeviceRule { allow: true, kind: None, major: None, minor: None, access: None };
     let list: Vec<DeviceRule> =
         if begins { rules.to_vec() } else { std::iter::once(all).chain(rules.iter().cloned()).collect() };
     self::rules(dir, dirs, &list, program)
+}
+
+/// What is granted, of each device once, where nothing else is; `None`: what no rule speaks of is.
+pub(crate) fn granted(rules: &[DeviceRule]) -> Result<Option<Vec<Access>>> {
+    let rules = rules.iter().enumerate().map(|(n, r)| access(n, r)).collect::<Result<Vec<Access>>>()?;
+    let Some(begin) = rules.iter().rposition(whole).filter(|n| !rules[*n].allow) else { return Ok(None) };
+    let mut list: Vec<Access> = Vec::new();
+    for rule in &rules[begin + 1..] {
+        for kind in rule.kind.map_or(vec!['b', 'c'], |k| vec![k]) {
+            let same = |e: &Access| e.kind == Some(kind) && within(e, rule);
+            let at = list.iter().position(same).unwrap_or_else(|| {
+                list.push(Access { allow: true, kind: Some(kind), access: String::new(), ..rule.clone() });
+                list.len() - 1
+            });
+            let has = |c: char| {
+                let said = rule.access.contains(c);
+                if said { rule.allow } else { list[at].access.contains(c) }
+            };
+            list[at].access = "rwm".chars().filter(|c| has(*c)).collect();
+        }
+    }
+    list.retain(|e| !e.access.is_empty());
+    Ok(Some(list))
 }
 
 fn access(n: usize, rule: &DeviceRule) -> Result<Access> {
@@ -159,6 +177,24 @@ mod tests {
             {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "wr"}
         ]);
         assert_eq!(lines(list).unwrap(), ["deny a *:* rwm", "allow c 1:3 rw"]);
+    }
+
+    #[test]
+    fn what_is_granted() {
+        let granted = |list: Value| {
+            let list: Vec<DeviceRule> = serde_json::from_value(list).unwrap();
+            granted(&list).unwrap().map(|l| l.iter().map(|a| a.to_string()).collect::<Vec<_>>().join("; "))
+        };
+        let list = json!([
+            {"allow": false},
+            {"allow": true, "major": 7, "access": "m"},
+            {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rw"},
+            {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "m"},
+            {"allow": false, "type": "c", "major": 1, "minor": 3, "access": "w"},
+            {"allow": false, "type": "b", "major": 7, "access": "m"}
+        ]);
+        assert_eq!(granted(list).as_deref(), Some("c 7:* m; c 1:3 rm"));
+        assert_eq!(granted(json!([{"allow": true}])), None);
     }
 
     #[test]

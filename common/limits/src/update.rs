@@ -1,7 +1,8 @@
 //! Other limits for a cgroup that is in use: what is written is what has changed, and with the first
 //! refusal the former values hold again.
 
-use crate::{check, devices, v1, v2};
+use crate::unit::{told, whole_percents};
+use crate::{Place, check, devices, limits};
 use anyhow::{Result, bail};
 use doc::{Doc, Resources};
 use serde_json::{Map, Value};
@@ -10,18 +11,20 @@ use std::fs;
 use step::{Act, Step};
 
 /// Writes `changes` (of the shape of `linux.resources`) into the document, and gives the steps that
-/// make them so in the cgroup at `path`; each knows the value that it replaces. Rules for devices stay
+/// make them so in the cgroup at a place; each knows the value that it replaces. Rules for devices stay
 /// unless there are new ones, which stand for all.
-pub fn update(doc: &mut Doc, changes: &Value, host: &Host, path: &str) -> Result<Vec<Step>> {
+pub fn update(doc: &mut Doc, changes: &Value, host: &Host, place: &Place) -> Result<Vec<Step>> {
     let asked = write_down(doc, changes)?;
     let whole = doc.resources()?;
-    let mut acts = limits(&asked, &whole, host, &there(&whole, host, path))?;
+    let mut dirs = host.cgroup_dirs(&place.path, &whole.controllers());
+    dirs.retain(|d| d.path.is_dir());
+    let mut acts = changed(&asked, &whole, host, place, &dirs)?;
     acts.iter_mut().for_each(Act::remember);
     Ok(acts.into_iter().map(Step::parent).collect())
 }
 
 /// The changes in the document, and by themselves.
-pub(crate) fn write_down(doc: &mut Doc, changes: &Value) -> Result<Resources> {
+pub fn write_down(doc: &mut Doc, changes: &Value) -> Result<Resources> {
     if !changes.is_object() {
         bail!("update: the limits are no JSON object");
     }
@@ -32,17 +35,13 @@ pub(crate) fn write_down(doc: &mut Doc, changes: &Value) -> Result<Resources> {
     Ok(asked)
 }
 
-fn there(whole: &Resources, host: &Host, path: &str) -> Vec<CgroupDir> {
-    let mut dirs = host.cgroup_dirs(path, &whole.controllers());
-    dirs.retain(|d| d.path.is_dir());
-    dirs
-}
-
-/// What makes `asked` so in directories that are there, or will be; `whole`: with all that held before.
-pub(crate) fn limits(
+/// What makes `asked` so in directories of a place that are there, or will be; `whole`: with all that held
+/// before.
+pub fn changed(
     asked: &Resources,
     whole: &Resources,
     host: &Host,
+    place: &Place,
     dirs: &[CgroupDir],
 ) -> Result<Vec<Act>> {
     let complete = completed(asked, whole);
@@ -52,9 +51,11 @@ pub(crate) fn limits(
     for dir in dirs {
         if dir.v2 {
             in_use(dir, asked)?;
-            v2::limits(dir, &complete, &mut acts);
-        } else {
-            v1::limits(dir, asked, &mut acts);
+        }
+        let set = if dir.v2 { &complete } else { asked };
+        match &place.unit {
+            Some(unit) => acts.extend(told(unit, dir, &whole_percents(set.clone()))),
+            None => limits(dir, set, &mut acts),
         }
     }
     // They come last: what was cannot be read from them.
@@ -119,7 +120,7 @@ fn names(pointer: &str) -> Option<&'static [&'static str]> {
 }
 
 /// In place of those of the same name, of which the last counts; or as one more.
-pub(crate) fn put(list: &mut Vec<Value>, entry: &Value, names: &[&str]) {
+pub fn put(list: &mut Vec<Value>, entry: &Value, names: &[&str]) {
     let same = |v: &&mut Value| names.iter().all(|n| v.get(n) == entry.get(n));
     match list.iter_mut().rev().find(same) {
         Some(Value::Object(old)) => {
