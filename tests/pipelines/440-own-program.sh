@@ -12,7 +12,7 @@ rootfs
 # A copy that nobody else runs: else it is busy, and safe for that reason alone.
 mkdir own
 bin=$(dirname "$(command -v stave)")
-cp "$bin/stave" "$bin/stave-exec" "$bin/stave-run" "$bin/stave-init" own/
+cp "$bin/stave" "$bin/stave-exec" "$bin/stave-run" "$bin/stave-spawn" "$bin/stave-init" own/
 cp -a "$B" box
 attack grab box/bin/grab
 # It has something to say, and nobody listens: so it stays.
@@ -78,6 +78,18 @@ try ordinary strace -f -o trace own/stave-run --help
 like 'no right to mount: a sealed copy' "$(cat trace)" 'F_ADD_SEALS, F_SEAL_SEAL\|F_SEAL_SHRINK\|F_SEAL_GROW\|F_SEAL_WRITE'
 is 'which runs' "$status" 0
 stave rm -f web >/dev/null
+
+# Before the C library has set itself up; with more variables than there is room for then, later.
+if [ "$(uname -m)" = x86_64 ]; then
+  strace -o trace own/stave-run --help >/dev/null
+  is 'it runs again first of all' "$(sed '/^execveat/q' trace | grep -c -e ^brk -e ^mmap)" 0
+  is 'and once' "$(grep -c ^execveat trace)" 1
+fi
+# shellcheck disable=SC2046 # words
+is 'with a large environment as well' "$(env $(seq -f 'MANY_%g=1' 1500) strace -f -o trace own/stave-run --rm --rootfs "$B" echo in 2>&1)" in
+is 'nor more than once' "$(grep -c 'execveat' trace)" 1
+# shellcheck disable=SC2046 # words
+is 'all of which it hands on' "$(env $(seq -f 'MANY_%g=1' 900) sh -c "stave new | own/stave-spawn --rm -- env" | grep -c MANY_)" 900
 
 # What the caller says in the environment decides nothing, and does not come along.
 refuses 'no caller can say that it is sealed' 125 'seal this program against writing: ' env STAVE_PROGRAM=/ own/stave-run --rootfs "$B" true

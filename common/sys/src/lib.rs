@@ -6,6 +6,8 @@ pub mod bpf;
 pub mod cgroup;
 pub mod copy;
 pub mod cred;
+#[cfg(all(target_arch = "x86_64", target_env = "gnu", target_feature = "crt-static"))]
+mod entry;
 mod errno;
 pub mod extract;
 pub mod files;
