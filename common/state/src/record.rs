@@ -4,7 +4,6 @@
 use crate::Roots;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -111,7 +110,7 @@ pub fn ago(text: &str) -> String {
 /// The same for as long as this process runs.
 fn boot() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
-    let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+    let read = || sys::io::text("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
     BOOT.get_or_init(read)
 }
 

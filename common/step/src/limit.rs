@@ -302,8 +302,8 @@ fn explain(cgroup: &Path, path: &Path, text: &str, errno: Errno) -> Fail {
 pub fn inherit(cpuset: &Path) -> Result<(), Fail> {
     let above = cpuset.parent().ok_or(ENOENT)?;
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        if fs::read_to_string(cpuset.join(file))?.trim().is_empty() {
-            fs::write(cpuset.join(file), fs::read_to_string(above.join(file))?.trim())?;
+        if sys::io::text(cpuset.join(file))?.trim().is_empty() {
+            fs::write(cpuset.join(file), sys::io::text(above.join(file))?.trim())?;
         }
     }
     Ok(())

@@ -26,11 +26,11 @@ pub struct Layout {
 impl Layout {
     /// Reads /proc/self/mountinfo.
     pub fn read() -> Result<Layout> {
-        let mut layout = Layout::parse(&fs::read_to_string("/proc/self/mountinfo")?);
+        let mut layout = Layout::parse(&crate::io::text("/proc/self/mountinfo")?);
         // One that is covered by another mount cannot be reached.
         layout.all.retain(|h| mount::magic(&h.at) == Ok(if h.v2 { V2_MAGIC } else { V1_MAGIC }));
         for h in layout.all.iter_mut().filter(|h| h.v2) {
-            let list = fs::read_to_string(h.at.join("cgroup.controllers")).unwrap_or_default();
+            let list = crate::io::text(h.at.join("cgroup.controllers")).unwrap_or_default();
             h.controllers = list.split_whitespace().map(String::from).collect();
         }
         Ok(layout)
@@ -101,14 +101,15 @@ pub fn device(rdev: u64) -> (u32, u32) {
 
 /// The processes in a cgroup directory; gone is none.
 pub fn procs(dir: &Path) -> Vec<i32> {
-    let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    let text = crate::io::text(dir.join("cgroup.procs")).unwrap_or_default();
     text.lines().filter_map(|l| l.parse().ok()).filter(|p| *p > 0).collect()
 }
 
 /// The processes of a cgroup and of all below it.
 pub fn all_procs(dir: &Path) -> Vec<i32> {
+    let Ok(below) = fs::read_dir(dir) else { return Vec::new() };
     let mut pids = procs(dir);
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+    for entry in below.flatten() {
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
             pids.extend(all_procs(&entry.path()));
         }
@@ -216,7 +217,7 @@ pub fn signal(dir: &Path, number: i32) -> bool {
 /// Whether the processes of a cgroup are stopped, or whoever came would be; one that is not there
 /// stops nobody.
 pub fn is_frozen(dir: &Path, v2: bool) -> bool {
-    let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
+    let read = |file: &str| crate::io::text(dir.join(file)).unwrap_or_default();
     if v2 {
         let events = read("cgroup.events");
         let says = |line: &str| events.lines().any(|l| l == line);

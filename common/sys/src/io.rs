@@ -138,6 +138,15 @@ pub fn read_file(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A small file of /proc or a cgroup, whose size nobody knows before: `fs::read_to_string` asks for it
+/// nevertheless, and then reads 32 bytes, 32, 64 and so on, each of which makes the kernel write the text anew.
+pub fn text(path: impl AsRef<std::path::Path>) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::with_capacity(4096);
+    std::fs::File::open(path)?.take(u64::MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// dup2(2) onto a standard stream (0, 1 or 2); the copy is inherited over exec.
 pub fn onto_stdio(fd: impl AsFd, number: i32) -> Result<()> {
     match number {

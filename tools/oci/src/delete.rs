@@ -2,11 +2,12 @@
 
 use crate::container::{Container, host};
 use crate::log::{Level, say};
-use crate::state;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use cli::freezer;
 use doc::Doc;
+use launch::Look;
+use state::CgroupDir;
 use std::fs;
 use std::path::Path;
 use step::{Act, Step};
@@ -30,7 +31,7 @@ pub fn delete(container: &Container, words: &Delete) -> Result<u8> {
     let record = container.record()?;
     let doc = container.doc().ok();
     let cgroup = doc.as_ref().map(|d| container.cgroup(d)).transpose()?.flatten();
-    let status = state::status(container, record.as_ref(), cgroup.as_deref());
+    let status = crate::state::status(container, record.as_ref(), cgroup.as_deref());
     if !matches!(status, "stopped" | "created" | "creating") {
         bail!("cannot delete container {} that is not stopped: {status}", container.id);
     }
@@ -77,22 +78,29 @@ pub fn end(container: &Container) -> Result<()> {
 /// Takes away the cgroups with all that is in them, and the directory; then come the poststop hooks,
 /// whose failures are warnings (runtime.md, Lifecycle). The cgroups above stay: they may be others'.
 pub fn remove(container: &Container, doc: Option<&Doc>, bundle: &Path) -> Result<()> {
-    let mut hooks = Vec::new();
-    if let Some(doc) = doc {
-        let host = host()?;
-        let look = container.look(doc, &host, bundle)?;
-        let unit = container.place(doc)?.and_then(|place| limits::unit(&host, &place));
-        let mut acts: Vec<Act> = unit.into_iter().collect();
-        for dir in &look.cgroups {
-            acts.push(Act::Cgroup { path: dir.path.clone(), shared: false });
-        }
-        acts.extend(launch::rdt(doc, &look)?);
-        for dir in &look.cgroups {
-            acts.push(Act::Members { cgroup: dir.path.clone() });
-        }
-        cli::undo_all(&acts.into_iter().map(Step::parent).collect::<Vec<_>>())?;
-        hooks = launch::hooks(doc, &look, "poststop", "stopped")?;
+    match doc {
+        Some(doc) => remove_seen(container, doc, &container.look(doc, &host()?, bundle)?),
+        None => remove_dir(container),
     }
+}
+
+/// The same of one that was looked at before.
+pub fn remove_seen(container: &Container, doc: &Doc, look: &Look) -> Result<()> {
+    let cgroup = |dir: &CgroupDir| Act::Cgroup { path: dir.path.clone(), shared: false };
+    let unit = container.place(doc)?.and_then(|place| limits::unit(&look.host, &place));
+    // A unit's cgroups are made with its first process: after the look.
+    let cgroups = match unit {
+        Some(_) => container.cgroups(doc, &look.host)?,
+        None => look.cgroups.clone(),
+    };
+    // Nobody is in most of them any more.
+    let held: Vec<_> = cgroups.iter().filter(|dir| cgroup(dir).undo().is_err()).collect();
+    let mut acts: Vec<Act> = unit.into_iter().collect();
+    acts.extend(held.iter().map(|dir| cgroup(dir)));
+    acts.extend(launch::rdt(doc, look)?);
+    acts.extend(held.iter().map(|dir| Act::Members { cgroup: dir.path.clone() }));
+    cli::undo_all(&acts.into_iter().map(Step::parent).collect::<Vec<_>>())?;
+    let hooks = launch::hooks(doc, look, "poststop", "stopped")?;
     remove_dir(container)?;
     for hook in hooks {
         if let Err(e) = hook.make_for(0) {

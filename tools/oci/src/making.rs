@@ -157,7 +157,7 @@ impl<'a> Made<'a> {
             }
         }
         cli::roll_back("oci", &self.cgroups, &self.made);
-        if let Err(e) = delete::remove(self.container, Some(&self.doc), &self.look.bundle) {
+        if let Err(e) = delete::remove_seen(self.container, &self.doc, &self.look) {
             say(Level::Warning, &cli::line(&e));
         }
     }
@@ -225,9 +225,9 @@ fn vacant(host: &Host, path: &str) -> Result<()> {
         if n > 0 {
             bail!("container's cgroup is not empty: {n} process(es) found in {}", dir.path.display());
         }
-        // What is put there would never begin.
         // Who comes into a frozen one stops before it can say so, in one below as well.
-        let mut above = dir.path.ancestors().take_while(|a| *a != dir.mount);
+        let freezes = dir.v2 || dir.controllers.iter().any(|c| c == "freezer");
+        let mut above = dir.path.ancestors().take_while(|a| freezes && *a != dir.mount);
         if above.any(|a| sys::cgroup::is_frozen(a, dir.v2)) {
             bail!("container's cgroup unexpectedly frozen: {}", dir.path.display());
         }

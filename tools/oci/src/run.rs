@@ -61,9 +61,11 @@ pub fn run(container: &Container, words: &Run, engine: &Engine) -> Result<u8> {
     let exit = launch::attend(&mut child, &mut signals, Attend { terminal: doc.terminal(), reap });
     if !words.keep || exit.is_err() {
         let _lock = container.lock().ok();
-        delete::end(container)?;
+        if exit.is_err() {
+            delete::end(container)?;
+        }
         if container.exists() {
-            delete::remove(container, Some(&doc), &look.bundle)?;
+            delete::remove_seen(container, &doc, &look)?;
         }
     }
     Ok(exit?.status() as u8)

@@ -68,7 +68,7 @@ pub fn poststart(container: &Container, doc: &Doc, look: &Look, pid: i32) -> Res
             let _ = sys::process::signal(&pidfd, sys::process::KILL);
             let _ = sys::process::ended(&pidfd, 10_000);
         }
-        delete::remove(container, Some(doc), &look.bundle)?;
+        delete::remove_seen(container, doc, look)?;
     }
     failed
 }

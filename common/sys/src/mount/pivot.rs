@@ -32,7 +32,7 @@ pub fn is_initramfs() -> bool {
 /// allow new ones to a user namespace inside.
 pub fn move_root(root: &Path) -> Result<()> {
     let root = std::fs::canonicalize(root)?;
-    for at in whole_kernel_mounts(&std::fs::read_to_string("/proc/self/mountinfo")?) {
+    for at in whole_kernel_mounts(&crate::io::text("/proc/self/mountinfo")?) {
         if !at.starts_with(&root) {
             hide(&at)?;
         }
