@@ -26,7 +26,7 @@ for ns in cgroup ipc mnt net pid uts; do
 done
 # cgroup membership, as the host sees it
 stave exec web sleep 1001 &
-ok 'a second process runs' soon pgrep -f 'sleep 1001'
+ok 'a second process runs' soon pgrep -f '^sleep 1001'
 second=$(pgrep -n -f '^sleep 1001')
 is 'in the same cgroups' "$(cat "/proc/$second/cgroup")" "$(cat "/proc/$pid/cgroup")"
 like 'which are the container'"'"'s' "$(cat "/proc/$second/cgroup")" "/stave/$id$"
