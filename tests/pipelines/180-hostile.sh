@@ -38,10 +38,12 @@ is 'in its cgroup' "$(cat "$foreign/foreign/cgroup.procs")" $sleeper
 kill $sleeper
 wait $sleeper 2>/dev/null
 rmdir "$foreign/foreign"
-for path in / '' . // /.. /a/../b /./x relative a:b:c; do
+for path in / '' . // /.. /a/../b /./x relative; do
   doc=$(jq -cn --arg p "$path" '{linux: {cgroupsPath: $p}}')
   refuses "cgroupsPath '$path'" 1 'linux.cgroupsPath: not an absolute path' sh -c "echo '$doc' | stave limit"
 done
+refuses 'a unit of systemd in what is no slice' 1 'linux.cgroupsPath: invalid slice name: a$' \
+  sh -c "echo '{\"linux\":{\"cgroupsPath\":\"a:b:c\"}}' | stave limit"
 nothing_left 'nothing is left' "$before"
 
 # Devices and terminal are made before the volumes: a link at /dev does not lead them into one.
