@@ -133,6 +133,8 @@ impl Watch for Driver {
     fn before(&mut self, n: usize, act: &Act) -> Next {
         let Some((from, to)) = &mut self.ask else { return Next::Go };
         loop {
+            // A signal is as good an answer: while a child waits for it, none would be heard.
+            let Ok(mut held) = sys::io::Held::back(&ENDING) else { return Next::Quit };
             let _ = write!(
                 to,
                 "{}\r\nstave-{} step {}/{}: [Enter] do  [s]kip  [u]ndo the last  [q]uit > ",
@@ -141,9 +143,8 @@ impl Watch for Driver {
                 n + 1,
                 self.total
             );
-            // A signal is as good an answer: while a child waits for it, none would be heard.
             let ahead = !from.buffer().is_empty();
-            if !ahead && !sys::io::readable_before(from.get_ref(), &ENDING).unwrap_or(false) {
+            if !ahead && !held.readable(from.get_ref()).unwrap_or(false) {
                 let _ = writeln!(to);
                 return Next::Quit;
             }

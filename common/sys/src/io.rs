@@ -331,22 +331,39 @@ impl Signals {
     }
 }
 
-/// Waits until a descriptor can be read (`true`) or one of the signals comes (`false`), which is
-/// taken; the caller's signal mask is as before afterwards.
-pub fn readable_before(fd: impl AsFd, numbers: &[i32]) -> Result<bool> {
-    use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-    let before = SigSet::thread_get_mask()?;
-    let mut signals = Signals::take(numbers)?;
-    let result = loop {
-        match poll(&[(fd.as_fd(), false), (signals.as_fd(), false)], -1) {
-            Err(e) => break Err(e),
-            Ok(ready) if ready.get(1) == Some(&true) => break signals.waiting().map(|_| false),
-            Ok(ready) if ready.first() == Some(&true) => break Ok(true),
-            Ok(_) => {}
+/// Signals that are held back while a question stands, and are an answer to it. Made before the
+/// question is shown: who answers at once is heard. Dropped, the caller's signal mask is as before.
+pub struct Held {
+    signals: Signals,
+    before: nix::sys::signal::SigSet,
+}
+
+impl Held {
+    /// Blocks the signals from here on.
+    pub fn back(numbers: &[i32]) -> Result<Held> {
+        let before = nix::sys::signal::SigSet::thread_get_mask()?;
+        Ok(Held { signals: Signals::take(numbers)?, before })
+    }
+
+    /// Waits until a descriptor can be read (`true`) or one of the signals comes (`false`), which
+    /// is taken.
+    pub fn readable(&mut self, fd: impl AsFd) -> Result<bool> {
+        loop {
+            let ready = poll(&[(fd.as_fd(), false), (self.signals.as_fd(), false)], -1)?;
+            if ready.get(1) == Some(&true) && self.signals.waiting()?.is_some() {
+                return Ok(false);
+            }
+            if ready.first() == Some(&true) {
+                return Ok(true);
+            }
         }
-    };
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-    result
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.before.thread_set_mask();
+    }
 }
 
 impl AsFd for Signals {

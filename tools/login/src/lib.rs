@@ -72,11 +72,12 @@ fn ask(prompt: &str, echo: bool) -> Result<String> {
     }
     let tty = File::options().read(true).write(true).open("/dev/tty").context("open /dev/tty")?;
     let mut line = String::new();
+    // SIGHUP, SIGINT, SIGQUIT, SIGTERM: the terminal is as before, and then it is the end.
+    let mut held = sys::io::Held::back(&[1, 2, 3, 15]).context("take signals")?;
     // Before the prompt: who answers it at once is neither shown nor lost.
     let hidden = if echo { None } else { Some(sys::tty::Hidden::enter(&tty).context("hide what is typed")?) };
     (&tty).write_all(prompt.as_bytes()).context("write to /dev/tty")?;
-    // SIGHUP, SIGINT, SIGQUIT, SIGTERM: the terminal is as before, and then it is the end.
-    if !sys::io::readable_before(&tty, &[1, 2, 3, 15]).context("read from /dev/tty")? {
+    if !held.readable(&tty).context("read from /dev/tty")? {
         drop(hidden);
         (&tty).write_all(b"\n").context("write to /dev/tty")?;
         return Err(cli::fail_with_status(130));
