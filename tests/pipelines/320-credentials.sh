@@ -186,12 +186,13 @@ layer=$(jq -r '.layers[0].digest' "$(blob_of lay "$digest")")
 echo 300 >issuer/says
 printf '%s\n' "1 GET $layer status 401 \"WWW-Authenticate:Bearer realm=\\\"http://$issuer/token\\\",service=\\\"test-registry\\\",scope=\\\"repository:private/bb:pull\\\",error=\\\"invalid_token\\\"\"" | faults
 pulls 'a token that expired midway is got anew' "$pt/private/bb:x" "$digest"
-echo 1 >issuer/expires
+# Whole seconds: one lives for one to two.
+echo 2 >issuer/expires
 noisy lay slow 1 200000
 copy oci:lay:slow "docker://$pt/private/bb:slow" --preserve-digests --dest-creds joe:secret
 slow=$(jq -r '.layers[0].digest' "$(blob_of lay "$digest")")
-printf '%s\n' "1 GET $slow cut 150000" "1 GET $slow drip 20000 300" | faults
-pulls 'tokens of one second, a cut after two' "$pt/private/bb:slow" "$digest"
+printf '%s\n' "1 GET $slow cut 150000" "1 GET $slow drip 20000 600" | faults
+pulls 'tokens of two seconds, a cut after four' "$pt/private/bb:slow" "$digest"
 echo 0 >issuer/expires
 denied 'tokens that are never good' '401|nauthorized|denied|token' "$pt/private/bb:x"
 rm issuer/expires issuer/says
