@@ -11,25 +11,30 @@ use step::{Access, Act};
 pub(crate) fn rules(
     dir: &CgroupDir,
     dirs: &[CgroupDir],
-    rules: &[DeviceRule],
+    rules: &[Access],
     program: bool,
 ) -> Result<Vec<Act>> {
     if rules.is_empty() {
         return Ok(Vec::new());
     }
-    let rules = rules.iter().enumerate().map(|(n, r)| access(n, r)).collect::<Result<Vec<Access>>>()?;
     if dir.holds_devices() {
-        return exceptions(dir, &rules);
+        return exceptions(dir, rules);
+    }
+    if !dir.v2 || !program || dirs.iter().any(CgroupDir::holds_devices) {
+        return Ok(Vec::new());
     }
     // What no rule speaks of is as it is in the cgroup above.
     let above = Access { allow: true, kind: None, major: None, minor: None, access: "rwm".into() };
-    let begin = rules.iter().rposition(whole);
-    let rules = match begin {
+    let rules = match rules.iter().rposition(whole) {
         Some(n) => rules[n..].to_vec(),
-        None => std::iter::once(above).chain(rules).collect(),
+        None => std::iter::once(above).chain(rules.iter().cloned()).collect(),
     };
-    let here = dir.v2 && program && !dirs.iter().any(CgroupDir::holds_devices);
-    Ok(here.then(|| Act::DeviceFilter { cgroup: dir.path.clone(), rules }).into_iter().collect())
+    Ok(vec![Act::DeviceFilter { cgroup: dir.path.clone(), rules }])
+}
+
+/// A document's rules, in its order.
+pub(crate) fn accesses(rules: &[DeviceRule]) -> Result<Vec<Access>> {
+    rules.iter().enumerate().map(|(n, r)| access(n, r)).collect()
 }
 
 /// The steps that put in force again what was before other rules; none at all: all that the cgroup above
@@ -39,12 +44,12 @@ pub fn again(dir: &CgroupDir, dirs: &[CgroupDir], rules: &[DeviceRule], program:
     let all = DeviceRule { allow: true, kind: None, major: None, minor: None, access: None };
     let list: Vec<DeviceRule> =
         if begins { rules.to_vec() } else { std::iter::once(all).chain(rules.iter().cloned()).collect() };
-    self::rules(dir, dirs, &list, program)
+    self::rules(dir, dirs, &accesses(&list)?, program)
 }
 
 /// What is granted, of each device once, where nothing else is; `None`: what no rule speaks of is.
 pub(crate) fn granted(rules: &[DeviceRule]) -> Result<Option<Vec<Access>>> {
-    let rules = rules.iter().enumerate().map(|(n, r)| access(n, r)).collect::<Result<Vec<Access>>>()?;
+    let rules = accesses(rules)?;
     let Some(begin) = rules.iter().rposition(whole).filter(|n| !rules[*n].allow) else { return Ok(None) };
     let mut list: Vec<Access> = Vec::new();
     for rule in &rules[begin + 1..] {
@@ -161,7 +166,7 @@ mod tests {
             v2: false,
         };
         let list: Vec<DeviceRule> = serde_json::from_value(list).unwrap();
-        let acts = rules(&dir, std::slice::from_ref(&dir), &list, false)?;
+        let acts = rules(&dir, std::slice::from_ref(&dir), &accesses(&list)?, false)?;
         let text = |a: Act| match a {
             Act::Write { path, text } => format!("{} {text}", path.extension().unwrap().to_str().unwrap()),
             other => panic!("{other:?}"),

@@ -22,7 +22,7 @@ use doc::{Doc, Resources};
 use state::{CgroupDir, Host};
 pub use state::{Place, Unit};
 use std::path::{Path, PathBuf};
-use step::{Act, Setting, Step};
+use step::{Access, Act, Setting, Step};
 
 /// The period against which `--cpus` counts, in microseconds (docker's, and the kernel's own).
 pub const PERIOD: u64 = 100_000;
@@ -98,11 +98,12 @@ fn directories(doc: &Doc, host: &Host, place: &Place) -> Result<Vec<Act>> {
     let resources = doc.resources()?;
     let dirs = dirs(&resources, host, place);
     check::check(&resources, &dirs)?;
+    let rules = Rules::of(doc, host, &resources)?;
     let mut acts = Vec::new();
     for dir in &dirs {
         directory(dir, host, &resources, &mut acts);
         limits(dir, &resources, &mut acts);
-        acts.extend(rules(doc, host, &resources, dir, &dirs)?);
+        acts.extend(rules.steps(dir, &dirs)?);
         // A container that runs already is not in a hierarchy that it had no use for.
         let usual = dirs.iter().find(|d| !d.v2 && d.usual());
         if let (Some(usual), false, false) = (usual, dir.usual(), host.every_hierarchy) {
@@ -118,14 +119,26 @@ fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
 }
 
 /// Whose the cgroup is, and which devices may be used in it.
-fn rules(doc: &Doc, host: &Host, r: &Resources, dir: &CgroupDir, dirs: &[CgroupDir]) -> Result<Vec<Act>> {
-    let mut acts = Vec::new();
-    // Delegation is not safe in v1.
-    if let (true, Some(uid)) = (host.cgroups.pure_v2() && host.is_able(), owner::owner(doc)?) {
-        acts.push(Act::OwnCgroup { path: dir.path.clone(), uid });
+struct Rules {
+    owner: Option<u32>,
+    devices: Vec<Access>,
+    program: bool,
+}
+
+impl Rules {
+    fn of(doc: &Doc, host: &Host, r: &Resources) -> Result<Rules> {
+        // Delegation is not safe in v1.
+        let owner = if host.cgroups.pure_v2() && host.is_able() { owner::owner(doc)? } else { None };
+        let devices = devices::accesses(&r.devices)?;
+        Ok(Rules { owner, devices, program: host.filters_devices() })
     }
-    acts.extend(devices::rules(dir, dirs, &r.devices, host.filters_devices())?);
-    Ok(acts)
+
+    /// In one of the hierarchies.
+    fn steps(&self, dir: &CgroupDir, dirs: &[CgroupDir]) -> Result<Vec<Act>> {
+        let own = self.owner.map(|uid| Act::OwnCgroup { path: dir.path.clone(), uid });
+        let devices = devices::rules(dir, dirs, &self.devices, self.program)?;
+        Ok(own.into_iter().chain(devices).collect())
+    }
 }
 
 /// The directory and those above it; v2 hands its controllers down level by level, a cpuset of v1

@@ -3,7 +3,7 @@
 //! hierarchies that are none of its.
 
 use crate::check;
-use crate::{Place, Unit, devices, directory, dirs, gvariant, kept, limits, rules};
+use crate::{Place, Rules, Unit, devices, directory, dirs, gvariant, kept, limits};
 use anyhow::{Context, Result, bail};
 use doc::{Doc, Resources};
 use state::{CgroupDir, Host};
@@ -15,6 +15,7 @@ pub(crate) fn made(doc: &Doc, host: &Host, place: &Place, unit: &Unit) -> Result
     let resources = whole_percents(doc.resources()?);
     let dirs = dirs(&resources, host, place);
     check::check(&resources, &dirs)?;
+    let rules = Rules::of(doc, host, &resources)?;
     let own = kept(host, place).context("no cgroup hierarchy here is systemd's")?;
     let mut properties = usual(doc, host, unit)?;
     let (mut set, mut acts) = (Vec::new(), Vec::new());
@@ -26,7 +27,7 @@ pub(crate) fn made(doc: &Doc, host: &Host, place: &Place, unit: &Unit) -> Result
         limits(dir, &resources, &mut some);
         set.extend(settings(&some));
         acts.extend(some);
-        acts.extend(rules(doc, host, &resources, dir, &dirs)?);
+        acts.extend(rules.steps(dir, &dirs)?);
     }
     if !host.cgroups.pure_v2() {
         properties.extend(device_rules(&resources)?);
@@ -45,11 +46,12 @@ pub(crate) fn live(doc: &Doc, host: &Host, place: &Place, unit: &Unit) -> Result
     let resources = whole_percents(doc.resources()?);
     let dirs = dirs(&resources, host, place);
     check::check(&resources, &dirs)?;
+    let rules = Rules::of(doc, host, &resources)?;
     let mut acts = Vec::new();
     for dir in &dirs {
         acts.push(Act::Cgroup { path: dir.path.clone(), shared: false });
         acts.extend(told(unit, dir, &resources));
-        acts.extend(rules(doc, host, &resources, dir, &dirs)?);
+        acts.extend(rules.steps(dir, &dirs)?);
     }
     Ok(acts)
 }

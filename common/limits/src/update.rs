@@ -59,8 +59,9 @@ pub fn changed(
         }
     }
     // They come last: what was cannot be read from them.
+    let devices = devices::accesses(&asked.devices)?;
     for dir in dirs {
-        acts.extend(devices::rules(dir, dirs, &asked.devices, host.filters_devices())?);
+        acts.extend(devices::rules(dir, dirs, &devices, host.filters_devices())?);
     }
     Ok(acts)
 }

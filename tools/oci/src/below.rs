@@ -74,9 +74,10 @@ fn below(dir: &Path, path: &str) -> Result<PathBuf> {
 }
 
 fn takes_processes(dir: &CgroupDir) -> bool {
-    match fs::read_to_string(dir.path.join("cgroup.subtree_control")) {
-        Ok(handed_down) => handed_down.trim().is_empty(),
-        Err(_) => dir.path.is_dir(),
+    let handed_down = || fs::read_to_string(dir.path.join("cgroup.subtree_control"));
+    match dir.v2.then(handed_down) {
+        Some(Ok(names)) => names.trim().is_empty(),
+        _ => dir.path.is_dir(),
     }
 }
 

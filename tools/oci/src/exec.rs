@@ -74,7 +74,9 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
     let extra = words.outlets.extra()?;
     let record = container.record()?;
     let mut doc = container.doc()?;
-    let status = state::status(container, record.as_ref(), container.cgroup(&doc)?.as_deref());
+    let (host, cgroup) = (host()?, container.cgroup(&doc)?);
+    let frozen = || cgroup.as_deref().is_some_and(|c| host.is_frozen(c));
+    let status = state::status_by(container, record.as_ref(), frozen);
     match status {
         "running" | "created" => {}
         "paused" if words.ignore_paused => {}
@@ -90,14 +92,13 @@ fn enter(container: &Container, words: &Exec) -> Result<u8> {
         started::size_as_caller(&mut doc)?;
     }
     let open = words.outlets.open(extra, Path::new(""))?;
-    let host = host()?;
     let mut look = container.look(&doc, &host, Path::new(&record.bundle))?;
     // The container's files as its own processes see them.
     if look.root != Path::new("/") {
         look.dirs = vec![PathBuf::from(format!("/proc/{}/root", record.pid))];
     }
-    look.cgroups = match container.cgroup(&doc)? {
-        Some(path) => below::joined(host.cgroup_dirs(&path, &[]), &words.cgroup, record.pid)?,
+    look.cgroups = match &cgroup {
+        Some(path) => below::joined(host.cgroup_dirs(path, &[]), &words.cgroup, record.pid)?,
         None => Vec::new(),
     };
     let kinds = doc.namespaces()?.into_iter().map(|n| n.kind).collect();

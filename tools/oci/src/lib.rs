@@ -94,6 +94,10 @@ fn status(e: &anyhow::Error) -> u8 {
 
 /// The words, or the status of an end that has been told of.
 fn parse(name: &'static str, given: &[OsString]) -> Result<Words, u8> {
+    // Most starts are of good words: what tells of others is made when it is needed.
+    if let Some(words) = args::verb(given).and_then(Words::with).and_then(|verb| good(verb, given)) {
+        return Ok(words);
+    }
     let command = helped(Words::command().name(name), name);
     let formed = args::formed(&command, given).map_err(|text| {
         log::say(log::Level::Error, &text);
@@ -102,6 +106,12 @@ fn parse(name: &'static str, given: &[OsString]) -> Result<Words, u8> {
     let all = std::iter::once(OsString::from(name)).chain(formed);
     let found = command.try_get_matches_from(all).and_then(|m| Words::from_arg_matches(&m));
     found.map_err(|e| told(name, given, &e))
+}
+
+fn good(command: clap::Command, given: &[OsString]) -> Option<Words> {
+    let formed = args::formed(&command, given).ok()?;
+    let all = std::iter::once(OsString::from(command.get_name())).chain(formed);
+    Words::from_arg_matches(&command.try_get_matches_from(all).ok()?).ok()
 }
 
 /// Help goes to stdout. A wrong word is said in one line, to the log as well if its flags can be read,

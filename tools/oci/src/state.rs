@@ -111,16 +111,17 @@ pub fn facts(container: &Container) -> Result<Facts> {
 
 /// What a container is doing; `cgroup`: its path, where it has one.
 pub fn status(container: &Container, record: Option<&Record>, cgroup: Option<&str>) -> &'static str {
+    status_by(container, record, || cgroup.is_some_and(|c| host().is_ok_and(|host| host.is_frozen(c))))
+}
+
+/// The same for who knows the host already.
+pub fn status_by(container: &Container, record: Option<&Record>, frozen: impl Fn() -> bool) -> &'static str {
     match record {
         None => "creating",
         Some(r) if r.running().is_none() => "stopped",
-        Some(_) if cgroup.is_some_and(is_frozen) => "paused",
+        Some(_) if frozen() => "paused",
         Some(_) if Door::waits(&container.dir) => "created",
         Some(_) if Door::unready(&container.dir) => "creating",
         Some(_) => "running",
     }
-}
-
-fn is_frozen(cgroup: &str) -> bool {
-    host().is_ok_and(|host| host.is_frozen(cgroup))
 }

@@ -195,6 +195,19 @@ fn every_flag_in_every_form() {
 }
 
 #[test]
+fn a_verb_alone_has_the_same_words() {
+    let words = |c: &clap::Command| c.get_arguments().map(|a| format!("{a:?}")).collect::<Vec<_>>();
+    let whole = Words::command();
+    for verb in whole.get_subcommands() {
+        let alone = Words::with(verb.get_name()).unwrap_or_else(|| panic!("{}", verb.get_name()));
+        alone.clone().debug_assert();
+        assert_eq!(words(&alone), words(&whole));
+        assert_eq!(alone.get_subcommands().map(words).collect::<Vec<_>>(), [words(verb)]);
+    }
+    assert!(Words::with("frobnicate").is_none());
+}
+
+#[test]
 fn no_other_flag() {
     let command = Words::command();
     let verbs = std::iter::once(("", &command)).chain(command.get_subcommands().map(|c| (c.get_name(), c)));

@@ -4,7 +4,7 @@ use crate::{
     checkpoint, create, delete, events, exec, features, kill, list, pause, ps, run, spec, start, state,
     update,
 };
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Command, Parser, Subcommand};
 use std::path::Path;
 
 /// What `--version` says after the name: a client looks for `runc version X`, then for these lines.
@@ -101,6 +101,35 @@ pub(crate) enum Verb {
     State(state::State),
     /// Change the limits of a container
     Update(update::Update),
+}
+
+impl Words {
+    /// The words with one verb alone, which is quick to make and to read; nothing to tell of errors with.
+    pub(crate) fn with(verb: &str) -> Option<Command> {
+        let (name, arguments): (&'static str, fn(Command) -> Command) = match verb {
+            "checkpoint" => ("checkpoint", checkpoint::Checkpoint::augment_args),
+            "create" => ("create", create::Create::augment_args),
+            "delete" => ("delete", delete::Delete::augment_args),
+            "events" => ("events", events::Events::augment_args),
+            "exec" => ("exec", exec::Exec::augment_args),
+            "features" => ("features", features::Features::augment_args),
+            "kill" => ("kill", kill::Kill::augment_args),
+            "list" => ("list", list::List::augment_args),
+            "pause" => ("pause", pause::Pause::augment_args),
+            "ps" => ("ps", ps::Ps::augment_args),
+            "restore" => ("restore", checkpoint::Restore::augment_args),
+            "resume" => ("resume", pause::Resume::augment_args),
+            "run" => ("run", run::Run::augment_args),
+            "spec" => ("spec", spec::Spec::augment_args),
+            "start" => ("start", start::Start::augment_args),
+            "state" => ("state", state::State::augment_args),
+            "update" => ("update", update::Update::augment_args),
+            _ => return None,
+        };
+        let program = Global::augment_args(Command::new("stave-oci").args_override_self(true));
+        let program = program.version(VERSION).disable_version_flag(true);
+        Some(program.subcommand(arguments(Command::new(name))))
+    }
 }
 
 impl Verb {
