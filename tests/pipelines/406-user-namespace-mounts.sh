@@ -58,6 +58,21 @@ fails 'no map at all' 'mounts.7: idmap: neither the mount nor the container has 
 fails 'half a map' 'gidMappings' ".mounts += [{destination: \"/data\", source: \"$T/src\", options: [\"bind\"], uidMappings: [{containerID: 0, hostID: 1, size: 1}]}]"
 fails 'not a bind' 'only a bind mount can have' '.mounts += [{destination: "/data", type: "tmpfs", source: "tmpfs", options: ["idmap"]}]'
 fails 'a file system that cannot' "the file system of /sys takes no id map" ".mounts += [{destination: \"/data\", source: \"/sys\", options: [\"bind\", \"idmap\"], $map}]"
+
+# What is mounted below is locked to it in a user namespace: it is taken from where the caller is.
+one() { echo "$user .mounts += [{destination: \"/data\", source: \"$1\", options: $2}]"; }
+gives 'bind in a user namespace: without what is mounted below' 'a b below' "$(one "$T/src" '["bind"]')" 'echo $(ls /data /data/below | grep -v "[:/]" | sort -u)'
+gives 'with other options' 'ro' "$(one "$T/src" '["bind", "ro", "rprivate"]')" 'ls /data/below; touch /data/below/x 2>/dev/null || echo ro'
+gives 'with its ids mapped' '/data/a 0:0
+/data/b 33:34' "$(one "$T/src" '["bind", "idmap"]')" "$stat /data/a /data/b; ls /data/below"
+gives 'rbind takes it along' /data/below/c "$(one "$T/src" '["rbind"]')" 'ls /data/below/c'
+ln -s src link
+gives 'by a link' 'a b below' "$(one "$T/link" '["bind"]')" 'echo $(ls /data)'
+# Where an earlier entry put it, it is another: what the caller has there is not taken for it.
+mkdir -p bundle/rootfs/mnt && echo beneath >bundle/rootfs/mnt/beneath
+twice="$user .mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"rbind\"]}, {destination: \"/data\", source: \"$T/bundle/rootfs/mnt\", options: [\"bind\"]}]"
+fails 'of an earlier entry: no other in its place' 'what is mounted below is locked there: only rbind takes it' "$twice"
+rm -r bundle/rootfs/mnt link
 umount src/below
 
 # In a user namespace: sources that the child could not reach, and those that it has made itself.

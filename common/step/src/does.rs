@@ -163,8 +163,14 @@ impl Act {
                 hook::run(path, args, env.as_deref(), cwd.as_deref(), *timeout, &state.to_string())?;
                 Ok(Done::Made)
             }
-            // As the child sees the tree: what it has mounted may be a source too.
-            Act::Source { .. } | Act::Overlay { .. } => ns::in_tree_of(pid, || Ok(self.make()))?,
+            Act::Source { source, options, idmap } => {
+                let words = Words::of(options);
+                let tree = mounts::source_of(pid, Path::new(source), &words, idmap.as_ref())?;
+                held::hold(source, tree.into());
+                Ok(Done::Made)
+            }
+            // As the child sees the tree.
+            Act::Overlay { .. } => ns::in_tree_of(pid, || Ok(self.make()))?,
             Act::Rdt { group, own, schemata, monitor } => {
                 rdt::join(pid, group, *own, schemata, monitor.as_deref())
             }

@@ -163,31 +163,51 @@ fn named(path: &Path, errno: Errno) -> String {
 
 /// A copy of what is at a source, with its ids mapped where that is asked for.
 pub(crate) fn source_tree(source: &Path, words: &Words, idmap: Option<&IdMap>) -> Result<Tree> {
-    let recursive = words.bind == Some(true);
-    let namespace = idmap
-        .map(|map| match &map.userns {
-            Some(path) => fs::File::open(path)
-                .map(Into::into)
-                .map_err(|e| because(e, format!("open {}", path.display()))),
-            None => mount::namespace(&map.uids, &map.gids)
-                .map_err(|e| because(e, format!("make its id map: {e}"))),
-        })
-        .transpose()?;
-    let tree = Tree::of_path(source, recursive, words.source_nofollow).map_err(|e| match e {
-        Errno(sys::EINVAL) if !recursive => because(
-            e,
+    let tree = Tree::of_path(source, words.bind == Some(true), words.source_nofollow);
+    mapped(tree.map_err(|e| untaken(source, words, e))?, source, words, idmap)
+}
+
+/// The same as a process sees it that is in a mount namespace of its own: what it has mounted may be a
+/// source too. What came along into a less privileged one is locked to what lies above it, so that a
+/// mount alone cannot be had there: it is taken where it came from, if it is that.
+pub(crate) fn source_of(pid: i32, source: &Path, words: &Words, idmap: Option<&IdMap>) -> Result<Tree> {
+    let (recursive, nofollow) = (words.bind == Some(true), words.source_nofollow);
+    let (tree, seen) = ns::in_tree_of(pid, || {
+        let tree = Tree::of_path(source, recursive, nofollow);
+        let locked = !recursive && matches!(tree, Err(Errno(sys::EINVAL)));
+        Ok((tree, locked.then(|| inroot::handle(source, nofollow)).transpose()?))
+    })?;
+    let tree = match seen.map(|seen| Ok::<_, Errno>((seen, inroot::handle(source, nofollow)?))) {
+        Some(Ok((seen, own))) if mount::alike(&seen, &own)? => Tree::of_file(own, false),
+        _ => tree,
+    };
+    mapped(tree.map_err(|e| untaken(source, words, e))?, source, words, idmap)
+}
+
+fn untaken(source: &Path, words: &Words, errno: Errno) -> Fail {
+    match errno {
+        Errno(sys::EINVAL) if words.bind != Some(true) => because(
+            errno,
             format!("{}: what is mounted below is locked there: only rbind takes it", source.display()),
         ),
         e => because(e, named(source, e)),
-    })?;
-    if let Some(namespace) = namespace {
-        tree.map_ids(namespace, words.idmap == Some(true)).map_err(|e| match e {
-            Errno(sys::EINVAL) => {
-                because(e, format!("the file system of {} takes no id map", source.display()))
-            }
-            e => because(e, format!("map the ids of {}: {e}", source.display())),
-        })?;
     }
+}
+
+fn mapped(tree: Tree, source: &Path, words: &Words, idmap: Option<&IdMap>) -> Result<Tree> {
+    let Some(map) = idmap else { return Ok(tree) };
+    let namespace = match &map.userns {
+        Some(path) => fs::File::open(path)
+            .map(Into::into)
+            .map_err(|e| because(e, format!("open {}", path.display())))?,
+        None => {
+            mount::namespace(&map.uids, &map.gids).map_err(|e| because(e, format!("make its id map: {e}")))?
+        }
+    };
+    tree.map_ids(namespace, words.idmap == Some(true)).map_err(|e| match e {
+        Errno(sys::EINVAL) => because(e, format!("the file system of {} takes no id map", source.display())),
+        e => because(e, format!("map the ids of {}: {e}", source.display())),
+    })?;
     Ok(tree)
 }
 
@@ -303,7 +323,7 @@ const NULL: Node = Node { kind: FileType::CharacterDevice, major: 1, minor: 3 };
 /// A device of the host's, which is the one that it should be: a name can be exchanged
 /// (CVE-2025-31133).
 fn host_device(path: &Path, node: Node) -> Result<OwnedFd> {
-    let file = inroot::handle(path).map_err(|e| because(e, named(path, e)))?;
+    let file = inroot::handle(path, false).map_err(|e| because(e, named(path, e)))?;
     if node.is(&file)? {
         return Ok(file);
     }

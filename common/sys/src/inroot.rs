@@ -204,9 +204,10 @@ pub fn make_new(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
     Ok(rx::openat(&dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// An O_PATH handle of any file on the host.
-pub fn handle(path: &Path) -> Result<OwnedFd> {
-    Ok(rx::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+/// An O_PATH handle of any file on the host. `nofollow`: of a link, the link itself.
+pub fn handle(path: &Path, nofollow: bool) -> Result<OwnedFd> {
+    let link = if nofollow { OFlags::NOFOLLOW } else { OFlags::empty() };
+    Ok(rx::open(path, OFlags::PATH | OFlags::CLOEXEC | link, Mode::empty())?)
 }
 
 /// Permissions of an open file.

@@ -108,6 +108,15 @@ pub fn magic_of(file: impl AsFd) -> Result<i64> {
     Ok(rustix::fs::fstatfs(file)?.f_type as i64)
 }
 
+/// Whether two handles stand for the same file, by mounts with the same attributes.
+pub fn alike(a: impl AsFd, b: impl AsFd) -> Result<bool> {
+    let look = |file: std::os::fd::BorrowedFd| -> Result<_> {
+        let (stat, mount) = (rustix::fs::fstat(file)?, rustix::fs::fstatvfs(file)?);
+        Ok((stat.st_dev, stat.st_ino, mount.f_flag))
+    };
+    Ok(look(a.as_fd())? == look(b.as_fd())?)
+}
+
 /// Takes away every mount stacked at `path`; none there is fine. Detached, so that a process
 /// which still stands in it keeps its view and nothing blocks.
 pub fn umount_all(path: &Path) -> Result<()> {
