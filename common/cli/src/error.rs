@@ -59,8 +59,9 @@ pub fn fail_with(status: u8, text: impl Into<String>) -> anyhow::Error {
 /// One line on stderr, as `stave-mount: text`.
 pub fn say(name: &str, text: &str) {
     use std::io::Write;
-    // Nobody may be reading; that is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "stave-{name}: {}", plain(text));
+    // At once, as the stages of a pipe all say theirs to one terminal. Nobody may be reading; that is no
+    // reason to fail.
+    let _ = std::io::stderr().write_all(format!("stave-{name}: {}\n", plain(text)).as_bytes());
 }
 
 /// Says lines as [`say`] does, whoever has them.

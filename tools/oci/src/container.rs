@@ -127,7 +127,10 @@ impl Container {
             look.cgroups.clear();
             return Ok(look);
         };
-        let unit = limits::launched(&with_devices(doc)?, host, &place)?;
+        let unit = match place.unit {
+            Some(_) => limits::launched(&with_devices(doc)?, host, &place)?,
+            None => Vec::new(),
+        };
         let look = Look::of(doc, host, &self.id, bundle, &place.path, unit);
         Ok(Look { attach: limits::attach(host, &place), ..look })
     }

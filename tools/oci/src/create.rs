@@ -21,7 +21,7 @@ pub fn create(container: &Container, words: &Create, engine: &Engine) -> Result<
     let made = Made::begin(container, &words.making, engine, true)?;
     let mut signals = launch::signals()?;
     let steps = made.plan(launch::create)?;
-    made.finish(&steps, &mut signals, |steps, mut how, signals| {
+    made.finish(steps, &mut signals, |steps, mut how, signals| {
         how.door = Some(Door::make(&container.dir)?);
         let child = launch::start(steps, how, signals)?;
         Door::ready(&container.dir)?;

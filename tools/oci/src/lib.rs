@@ -111,7 +111,7 @@ fn parse(name: &'static str, given: &[OsString]) -> Result<Words, u8> {
 fn good(command: clap::Command, given: &[OsString]) -> Option<Words> {
     let formed = args::formed(&command, given).ok()?;
     let all = std::iter::once(OsString::from(command.get_name())).chain(formed);
-    Words::from_arg_matches(&command.try_get_matches_from(all).ok()?).ok()
+    Words::from_arg_matches_mut(&mut command.try_get_matches_from(all).ok()?).ok()
 }
 
 /// Help goes to stdout. A wrong word is said in one line, to the log as well if its flags can be read,

@@ -117,25 +117,24 @@ impl<'a> Made<'a> {
     /// poststop hooks have run.
     pub fn finish(
         &self,
-        steps: &[Step],
+        steps: Vec<Step>,
         signals: &mut Signals,
         start: impl FnOnce(&[Step], Start, &mut Signals) -> Result<Child>,
     ) -> Result<Child> {
+        let waits = steps.iter().any(|s| matches!(s.act, Act::Wait {}));
         let result = self.process(steps, signals, start);
         if result.is_err() {
             self.undo();
         }
-        let waits = steps.iter().any(|s| matches!(s.act, Act::Wait {}));
         result.map_err(|e| started::in_words(e, if waits { "create" } else { "run" }, &self.doc))
     }
 
     fn process(
         &self,
-        steps: &[Step],
+        mut steps: Vec<Step>,
         signals: &mut Signals,
         start: impl FnOnce(&[Step], Start, &mut Signals) -> Result<Child>,
     ) -> Result<Child> {
-        let mut steps = steps.to_vec();
         started::pass_on(&mut steps, self.outlets.extra);
         // Known from the first moment on, so that a creation which is cut off can be taken away.
         let mut record = |pid| {

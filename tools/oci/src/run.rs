@@ -40,7 +40,7 @@ pub fn run(container: &Container, words: &Run, engine: &Engine) -> Result<u8> {
     }
     started::look_up_first(&mut steps);
     let listening = made.listen()?;
-    let mut child = made.finish(&steps, &mut signals, launch::start)?;
+    let mut child = made.finish(steps, &mut signals, launch::start)?;
     start::poststart(container, &made.doc, &made.look, child.pid)
         .map_err(|e| started::in_words(e, "run", &made.doc))?;
     let (doc, look) = made.unlock();
