@@ -93,6 +93,16 @@ refuses 'one that was started without a cgroup' 1 '^stave-limit: limit none: it 
 is 'is looked at' "$(row none memory)" "none $(awk '$1 == "MemTotal:" { printf "%.1fGiB", $2 / 1048576 }' /proc/meminfo)"
 stave rm -f none >/dev/null
 
+# Changed while it is taken away: nothing is made of it again.
+for n in 1 2 3 4 5 6 7 8; do
+  stave run -d --rm --name brief --rootfs "$B" sleep 0.05 >/dev/null
+  id=$(id_of brief)
+  while stave limit -m 64M --cpuset-cpus 0 brief && stave limit --undo brief; do :; done 2>>"$T/brief"
+  soon sh -c "! test -e '$STAVE_ROOT/c/$id'"
+done
+is 'one that goes: one line each' "$(sed 's/[0-9a-f]\{12\}/ID/; s/ID .*/ID/' "$T/brief" | grep -vc -e '^stave-limit: no container brief$' -e '^stave-limit: container ID' -e ': it runs, and ')" 0
+is 'and nothing of it is left' "$(left "$before")" ''
+
 # With no update left, --undo is the stage's.
 stave new one >/dev/null
 ok 'the first limits make the cgroup' stave limit -m 64M one

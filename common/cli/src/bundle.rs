@@ -138,6 +138,13 @@ pub fn remove(id: &str, host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// As [`remove`], when nobody changes it any more: whoever waits for it finds it gone, and makes nothing of
+/// it again.
+pub fn remove_alone(id: &str, host: &Host) -> Result<()> {
+    let _lock = state::lock(&host.roots, id).ok();
+    remove(id, host)
+}
+
 /// What is to be told that the container is gone (config.md, Poststop); its failure is a warning.
 fn poststop(doc: &Doc, id: &str, host: &Host) -> Vec<Act> {
     let state = doc.state(id, "stopped", &host.roots.bundle(id).to_string_lossy());

@@ -14,20 +14,20 @@ use sys::{io, process};
 /// The monitor's whole life. `lock` holds the container against others until it has started.
 pub fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, lock: File, tell: OwnedFd) -> Result<()> {
     process::setsid()?;
-    let begun = begin(doc, host, id, driver);
-    drop(lock);
-    let mut begun = match begun {
+    let mut begun = match begin(doc, host, id, driver) {
         Ok(begun) => begun,
         Err(e) => {
             if doc.stave_flag("rm") {
                 let _ = bundle::remove(id, host);
             }
+            drop(lock);
             let mut message = vec![cli::status(&e, 125)];
             message.extend(cli::line(&e).bytes().take(4000));
             let _ = io::send(&tell, &message, None);
             return Err(e);
         }
     };
+    drop(lock);
     // Nothing of the caller's is held on to: its pipes and terminal must see their end.
     for n in 0..3 {
         io::onto_stdio(&begun.null, n)?;
@@ -39,7 +39,7 @@ pub fn live(doc: &Doc, host: &Host, id: &str, driver: &mut Driver, lock: File, t
     let exit = process::wait(begun.child.pid)?;
     let exit = begun.child.denials.as_ref().map_or(exit, |d| d.end(begun.child.pid, exit));
     if doc.stave_flag("rm") {
-        return bundle::remove(id, host);
+        return bundle::remove_alone(id, host);
     }
     let kills = cgroup::oom_kills_since(begun.oom_kills, &begun.cgroups);
     launch::save_end(&host.roots, begun.record, exit, kills)

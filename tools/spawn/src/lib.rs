@@ -87,7 +87,7 @@ pub fn foreground(doc: &Doc, host: &Host, driver: &mut Driver, input: bool) -> R
     let id = doc.id()?.context("the document has no id")?.to_owned();
     let result = live(doc, host, &id, driver, input);
     if doc.stave_flag("rm")
-        && let Err(e) = bundle::remove(&id, host)
+        && let Err(e) = bundle::remove_alone(&id, host)
     {
         cli::say(driver.name(), &cli::line(&e));
     }
