@@ -88,6 +88,49 @@ ok 'then it does' stave spawn f -- true
 stave rm f >/dev/null
 
 both hybrid
+
+# Where both freezers are, others may use v1's (as runc does), and a process that it holds does not end.
+top=/stave-481-$$ freezer=/sys/fs/cgroup/freezer
+up() {
+  rm -rf b && bundle b '.process.args = ["sleep", "1000"]' ".linux.cgroupsPath = \"$top/x\""
+  oci run -d -b b x </dev/null >up 2>&1 || fail 'it runs' "$(cat up)"
+}
+state_of() { oci state x | jq -r .status; }
+ended() { [ "$(state_of)" = stopped ]; }
+if v1 && [ -e "$freezer/cgroup.procs" ] && mountpoint -q /sys/fs/cgroup/unified; then
+  up
+  echo FROZEN >"$freezer$top/x/freezer.state"
+  is 'frozen by another hand: it is paused' "$(state_of)" paused
+  ok 'and goes on' oci resume x
+  is 'as any' "$(state_of) $(cat "$freezer$top/x/freezer.state")" 'running THAWED'
+  echo FROZEN >"$freezer$top/x/freezer.state"
+  ok 'KILL ends it' oci kill x KILL
+  ok 'soon' soon ended
+  ok 'deleted' oci delete x
+  up
+  echo FROZEN >"$freezer$top/x/freezer.state"
+  ok 'delete -f ends it' timeout 5 stave-oci --root "$T/oci" delete -f x
+  up
+  mkdir -p "$freezer$top/x/a/b" && oci state x | jq .pid >"$freezer$top/x/a/b/cgroup.procs"
+  echo FROZEN >"$freezer$top/x/a/b/freezer.state"
+  ok 'also where it is frozen in a cgroup below' timeout 5 stave-oci --root "$T/oci" delete -f x
+  up
+  echo FROZEN >"$freezer$top/freezer.state"
+  refuses 'a cgroup above is not its own to thaw' 1 "^stave-oci: resume x: it is frozen by a cgroup above: $freezer$top\$" oci resume x
+  refuses 'which is said at once' 1 "^stave-oci: delete x: it is frozen by a cgroup above: $freezer$top\$" \
+    timeout 5 stave-oci --root "$T/oci" delete -f x
+  echo THAWED >"$freezer$top/freezer.state"
+  ok 'once it is thawed' oci delete -f x
+  find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -path "*$top" -type d -exec rmdir {} \;
+  stave run -d --name h --rootfs "$B" sleep 1000 >/dev/null
+  mkdir -p "$freezer/stave/$(id_of h)" && stave ps --json | jq 'select(.name == "h").pid' >"$freezer/stave/$(id_of h)/cgroup.procs"
+  echo FROZEN >"$freezer/stave/$(id_of h)/freezer.state"
+  is 'of a container of ours' "$(status_of h)" paused
+  ok 'that is taken away' timeout 5 stave rm -f h
+  is 'with that cgroup' "$(ls -d "$freezer"/stave 2>/dev/null)" ''
+else
+  skip 'frozen by another hand' 'it is not a hybrid host'
+fi
 if v1 && mountpoint -q /sys/fs/cgroup/unified; then
   nothing_left 'nothing is left' "$before"
   # From here on there is no v2.

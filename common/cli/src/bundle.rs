@@ -129,6 +129,10 @@ fn ids(doc: &Doc, host: &Host) -> Option<IdMap> {
 pub fn remove(id: &str, host: &Host) -> Result<()> {
     let doc = state::read(&host.roots, id).ok();
     let hooks = doc.as_ref().map_or(Vec::new(), |d| poststop(d, id, host));
+    if let Some(place) = doc.as_ref().and_then(|d| Place::of(d, id).ok()).filter(|p| p.is_own(id)) {
+        // Whoever is in it still could not end; what cannot be thawed is said by the step that ends it.
+        let _ = crate::freezer::thaw(host, &place.path);
+    }
     crate::undo_all(&everything(id, doc.as_ref(), host))?;
     for hook in hooks {
         if let Err(e) = hook.make_for(0) {

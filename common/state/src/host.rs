@@ -94,16 +94,17 @@ impl Host {
         self.caps & SYS_ADMIN != 0 || self.caps & (BPF | NET_ADMIN) == BPF | NET_ADMIN
     }
 
-    /// The directory by which the cgroup at a path is frozen; `None`: it is in no hierarchy that can.
-    pub fn freezer(&self, path: &str) -> Option<CgroupDir> {
-        let mut dirs = self.cgroup_dirs(path, &[]);
+    /// The directories by which the cgroup at a path can be frozen, v2's last: that is the one which we use,
+    /// but where v1's is mounted too, others may use that.
+    pub fn freezers(&self, path: &str) -> Vec<CgroupDir> {
+        let mut dirs = self.cgroup_dirs(path, &["freezer".to_owned()]);
         dirs.retain(|d| (d.v2 || d.controllers.iter().any(|c| c == "freezer")) && d.path.is_dir());
-        dirs.pop() // v2's is the last
+        dirs
     }
 
-    /// Whether the cgroup at a path is frozen.
+    /// Whether the cgroup at a path is frozen, by whichever of them.
     pub fn is_frozen(&self, path: &str) -> bool {
-        self.freezer(path).is_some_and(|d| sys::cgroup::is_frozen(&d.path, d.v2))
+        self.freezers(path).iter().any(|d| sys::cgroup::is_frozen(&d.path, d.v2))
     }
 
     /// The directories of a cgroup path (`/stave/ID`), v2's last: one for each hierarchy in use, which

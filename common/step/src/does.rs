@@ -102,7 +102,7 @@ impl Act {
             Act::Adopt { cgroup, from } => return limit::adopt(cgroup, from),
             Act::DeviceFilter { cgroup, rules } => limit::filter_devices(cgroup, rules)?,
             Act::Inherit { cpuset } => limit::inherit(cpuset)?,
-            Act::Freeze { cgroup, v2, frozen } => cgroup::freeze(cgroup, *v2, *frozen)?,
+            Act::Freeze { cgroup, v2, frozen } => freeze(cgroup, *v2, *frozen)?,
 
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
@@ -329,6 +329,19 @@ fn mkdir(path: &Path, mode: u32) -> Result<Done> {
         }
         Err(e) => Err(e.into()),
     }
+}
+
+/// One that does not come to it in time is told why, as far as it can be seen.
+fn freeze(cgroup: &Path, v2: bool, frozen: bool) -> Result<()> {
+    let timed_out = Errno(sys::ETIMEDOUT);
+    let why = |errno| match cgroup::frozen_above(cgroup, v2) {
+        Some(above) if errno == timed_out && !frozen => {
+            Some(format!("it is frozen by a cgroup above: {}", above.display()))
+        }
+        _ if errno == timed_out && frozen => Some("its processes have not stopped in two seconds".into()),
+        _ => None,
+    };
+    cgroup::freeze(cgroup, v2, frozen).map_err(|errno| Fail { errno, why: why(errno), status: None })
 }
 
 fn renew(cgroup: &Path) -> Result<Done> {

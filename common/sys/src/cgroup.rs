@@ -185,6 +185,10 @@ pub fn begin_to_kill(dir: &Path) -> Result<bool> {
     signal(dir, crate::process::KILL);
     if freezes {
         freeze(dir, v2, false)?;
+        // Others may have frozen one below.
+        for below in tree(dir).iter().skip(1).filter(|at| is_to_freeze(at, v2)) {
+            freeze(below, v2, false)?;
+        }
     }
     Ok(true)
 }
@@ -226,6 +230,22 @@ pub fn is_frozen(dir: &Path, v2: bool) -> bool {
     } else {
         read("freezer.state").trim() == "FROZEN"
     }
+}
+
+/// A cgroup and all below it, itself first.
+pub fn tree(dir: &Path) -> Vec<PathBuf> {
+    let mut all = vec![dir.to_owned()];
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            all.extend(tree(&entry.path()));
+        }
+    }
+    all
+}
+
+/// The nearest cgroup above that has been told to stop its processes, and so all below it.
+pub fn frozen_above(dir: &Path, v2: bool) -> Option<PathBuf> {
+    dir.ancestors().skip(1).find(|above| is_to_freeze(above, v2)).map(Path::to_owned)
 }
 
 /// Whether a cgroup has been told to stop its processes, be there any or not, or still on their way.

@@ -32,7 +32,7 @@ pub use errno::{Errno, Result};
 /// The numbers that callers tell apart.
 pub use libc::{
     EACCES, EAGAIN, EBADF, EBUSY, ECONNREFUSED, EEXIST, EINVAL, EIO, ELOOP, ENODATA, ENODEV, ENOENT, ENOSYS,
-    ENOTDIR, ENOTTY, EOPNOTSUPP, EPERM, EPIPE, EROFS, ESRCH, EXDEV,
+    ENOTDIR, ENOTTY, EOPNOTSUPP, EPERM, EPIPE, EROFS, ESRCH, ETIMEDOUT, EXDEV,
 };
 
 /// open(2): a FIFO or a device does not make the caller wait.
