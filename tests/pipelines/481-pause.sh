@@ -67,6 +67,14 @@ both() {
   ok "$1: rm -f of a storm" stave rm -f s
   is "$1: takes its cgroups away" "$(cgroups "$id")" ''
 
+  # Whose processes they are is known of a cgroup of its own alone.
+  echo '{"linux":{"namespaces":[{"type":"pid"}]}}' | stave new w - | stave keep -- sleep 1000 >/dev/null
+  refuses "$1: TERM to all without a cgroup" 1 '^stave-kill: kill w: it runs in no cgroup of its own: only its first process is known' \
+    stave kill -a -s TERM w
+  ok "$1: KILL is that of its pid namespace" stave kill -a w
+  is "$1: it has ended" "$(stave wait w)" 137
+  stave rm w >/dev/null
+
   # No cgroup, no freezer.
   stave new n | stave keep -- sleep 1000 >/dev/null
   refuses "$1: without a cgroup" 1 '^stave-pause: pause n: it is in no cgroup that can be frozen$' stave pause n

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use cli::{Host, bundle, freezer};
+use doc::Doc;
 use state::Record;
 use step::{Act, Fault};
 use sys::process;
@@ -58,6 +59,19 @@ fn first(id: &str, signal: i32, host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// Nobody is in a cgroup that is the container's own. All end with the first where that is the first of a pid
+/// namespace; who else is of it cannot be known.
+fn alone(id: &str, signal: i32, doc: Option<&Doc>, host: &Host) -> Result<()> {
+    if Record::read(&host.roots, id)?.and_then(|r| r.running()).is_none() {
+        bail!("it has no process");
+    }
+    let mut spaces = doc.map(Doc::namespaces).transpose()?.unwrap_or_default().into_iter();
+    if signal == process::KILL && spaces.any(|n| n.kind == "pid" && n.path.is_none()) {
+        return first(id, signal, host);
+    }
+    bail!("it runs in no cgroup of its own: only its first process is known (kill it without --all)")
+}
+
 /// KILL is done when none is left.
 fn all(id: &str, signal: i32, host: &Host) -> Result<()> {
     let doc = state::read(&host.roots, id).ok();
@@ -72,7 +86,7 @@ fn all(id: &str, signal: i32, host: &Host) -> Result<()> {
         }
     }
     if !any {
-        bail!("it has no process");
+        return alone(id, signal, doc.as_ref(), host);
     }
     match doc {
         Some(doc) => freezer::thaw(host, &state::cgroup(id, &doc)),
