@@ -167,4 +167,12 @@ unlike 'until a rule says so' "$(stave exec dev sh -c ': </tmp/fuse' 2>&1)" 'not
 stave limit --undo dev
 like 'and no longer' "$(stave exec dev sh -c ': </tmp/fuse' 2>&1)" 'not permitted'
 stave rm -f dev >/dev/null
+stave run -d --name dev --rootfs "$B" sh -c 'n=0; while [ ! -e /stop ]; do : 2>/dev/null >/dev/null || n=$((n + 1)); done; echo "$n times" >/n' >/dev/null
+for n in 1 2 3 4 5 6 7 8 9 10; do
+  stave limit --device-cgroup-rule "c 10:$n rw" dev && stave limit --undo dev
+done
+touch "$STAVE_ROOT/c/$(id_of dev)/rootfs/stop"
+stave wait dev >/dev/null
+is 'and what is granted before and after is granted in between' "$(stave wait dev) $(cat "$STAVE_ROOT/c/$(id_of dev)/upper/n")" '0 0 times'
+stave rm -f dev >/dev/null
 nothing_left 'nothing is left' "$before"

@@ -57,6 +57,37 @@ refuses 'a controller that the kernel has not' 1 '^stave-limit: limit rdma: no c
   sh -c 'echo "{\"linux\":{\"resources\":{\"rdma\":{\"x\":{\"hcaHandles\":1}}}}}" | stave limit'
 stave rm -f web >/dev/null
 
+# More than the cgroup above has.
+top=stave-483-$$ devices=/sys/fs/cgroup/devices/stave-483-$$
+mkdir "$devices" && echo 'a *:* rwm' >"$devices/devices.deny"
+for rule in 'c *:* m' 'b *:* m' 'c 1:* rwm' 'c 5:* rwm' 'c 136:* rwm'; do echo "$rule" >"$devices/devices.allow"; done
+stave run -d --name low --cgroup-parent "$top" --cpus 0.2 --rootfs "$B" sleep 1000 >/dev/null
+id=$(id_of low) was=$(stave inspect low)
+echo 50000 >"/sys/fs/cgroup/cpu/$top/cpu.cfs_quota_us"
+list() { sort "$devices/$id/devices.list"; }
+had=$(list)
+refuses 'a device that the cgroup above has not' 1 "^stave-limit: put device rules on $devices/$id: write 'c 10:229 rw' to devices.allow: the cgroup above does not grant that\$" \
+  stave limit --pids-limit 7 --device-cgroup-rule 'c 1:4 rw' --device-cgroup-rule 'c 10:229 rw' --device-cgroup-rule 'c 1:10 r' low
+is 'those that it had' "$(list)" "$had"
+is 'it has' "$(stave exec low sh -c 'echo x >/dev/null && echo yes' 2>&1)" yes
+is 'and the rest' "$(cat "/sys/fs/cgroup/pids/$top/$id/pids.max") $(stave inspect low)" "max $was"
+ok 'one that it has' stave limit --device-cgroup-rule 'c 1:4 rw' low
+is 'is one more' "$(list | grep -c '^c 1:4 rw$')" 1
+ok 'undone' stave limit --undo low
+is 'none' "$(list)" "$had"
+refuses 'time' 1 "^stave-limit: limit .*/$id: write '70000' to cpu.cfs_quota_us: Invalid argument: out of bounds, or more than the cgroup above has \(50000 of 100000 microseconds\)\$" \
+  stave limit --cpus 0.7 low
+is 'as it was' "$(cat "/sys/fs/cgroup/cpu/$top/$id/cpu.cfs_quota_us") $(stave inspect low)" "20000 $was"
+stave rm -f low >/dev/null
+# Without rules of its own it has what that one has, and no more after an undo.
+stave new none | stave limit --cgroup-parent "$top" | stave keep -- sleep 1000 >/dev/null
+id=$(id_of none) had=$(list)
+ok 'a rule' stave limit --device-cgroup-rule 'c 1:4 rw' none
+ok 'undone' stave limit --undo none
+is 'what the cgroup above has' "$(list)" "$had"
+stave rm -f none >/dev/null
+find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -name "$top" -type d -exec rmdir {} \;
+
 # A parent that is not there is made, as by docker.
 top=stave-483-$$
 is 'a parent that is not there' "$(stave new | stave limit --cgroup-parent "$top/a" -m 64M | stave spawn --rm -- sed -n "s/.*memory://p" /proc/self/cgroup | sed 's,/[^/]*$,,')" "/$top/a"

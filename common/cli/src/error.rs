@@ -115,7 +115,7 @@ fn lacking(fault: &Fault) -> Option<&'static str> {
         return None;
     }
     Some(match *fault.act {
-        Act::Cgroup { .. } | Act::Write { .. } | Act::JoinCgroup { .. } => {
+        Act::Cgroup { .. } | Act::Write { .. } | Act::JoinCgroup { .. } | Act::DeviceRules { .. } => {
             "write access to the cgroup tree (root, or a delegated cgroup)"
         }
         Act::Bundle { .. } | Act::Mkdir { .. } | Act::Save { .. } | Act::Name { .. } => {

@@ -61,6 +61,7 @@ fn of_cgroup(act: &Act) -> bool {
             | Limit { .. }
             | OwnCgroup { .. }
             | DeviceFilter { .. }
+            | DeviceRules { .. }
             | Write { .. }
     )
 }

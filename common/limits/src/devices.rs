@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 use doc::DeviceRule;
 use state::CgroupDir;
+use step::devices::{self, is_whole};
 use step::{Access, Act};
 
 /// The steps that put them in force in one hierarchy; none where another holds them, or where the caller
@@ -25,7 +26,7 @@ pub(crate) fn rules(
     }
     // What no rule speaks of is as it is in the cgroup above.
     let above = Access { allow: true, kind: None, major: None, minor: None, access: "rwm".into() };
-    let rules = match rules.iter().rposition(whole) {
+    let rules = match rules.iter().rposition(is_whole) {
         Some(n) => rules[n..].to_vec(),
         None => std::iter::once(above).chain(rules.iter().cloned()).collect(),
     };
@@ -40,34 +41,27 @@ pub(crate) fn accesses(rules: &[DeviceRule]) -> Result<Vec<Access>> {
 /// The steps that put in force again what was before other rules; none at all: all that the cgroup above
 /// allows.
 pub fn again(dir: &CgroupDir, dirs: &[CgroupDir], rules: &[DeviceRule], program: bool) -> Result<Vec<Act>> {
-    let begins = rules.iter().any(|r| r.kind.as_deref().is_none_or(|k| k == "a") && r.major.is_none());
-    let all = DeviceRule { allow: true, kind: None, major: None, minor: None, access: None };
-    let list: Vec<DeviceRule> =
-        if begins { rules.to_vec() } else { std::iter::once(all).chain(rules.iter().cloned()).collect() };
-    self::rules(dir, dirs, &accesses(&list)?, program)
+    let given = accesses(rules)?;
+    let begins = given.iter().any(is_whole);
+    let above = || dir.path.parent().and_then(|above| devices::list(above).ok()).unwrap_or_default();
+    if dir.holds_devices()
+        && !begins
+        && let above = above()
+        && !above.is_empty()
+        && !above.iter().any(is_whole)
+    {
+        // It may not have more than that one.
+        let nothing = Access { allow: false, kind: None, major: None, minor: None, access: "rwm".into() };
+        return exceptions(dir, &[vec![nothing], above, given].concat());
+    }
+    let all = Access { allow: true, kind: None, major: None, minor: None, access: "rwm".into() };
+    let list = if begins { given } else { [vec![all], given].concat() };
+    self::rules(dir, dirs, &list, program)
 }
 
 /// What is granted, of each device once, where nothing else is; `None`: what no rule speaks of is.
 pub(crate) fn granted(rules: &[DeviceRule]) -> Result<Option<Vec<Access>>> {
-    let rules = accesses(rules)?;
-    let Some(begin) = rules.iter().rposition(whole).filter(|n| !rules[*n].allow) else { return Ok(None) };
-    let mut list: Vec<Access> = Vec::new();
-    for rule in &rules[begin + 1..] {
-        for kind in rule.kind.map_or(vec!['b', 'c'], |k| vec![k]) {
-            let same = |e: &Access| e.kind == Some(kind) && within(e, rule);
-            let at = list.iter().position(same).unwrap_or_else(|| {
-                list.push(Access { allow: true, kind: Some(kind), access: String::new(), ..rule.clone() });
-                list.len() - 1
-            });
-            let has = |c: char| {
-                let said = rule.access.contains(c);
-                if said { rule.allow } else { list[at].access.contains(c) }
-            };
-            list[at].access = "rwm".chars().filter(|c| has(*c)).collect();
-        }
-    }
-    list.retain(|e| !e.access.is_empty());
-    Ok(Some(list))
+    Ok(step::devices::granted(&accesses(rules)?))
 }
 
 fn access(n: usize, rule: &DeviceRule) -> Result<Access> {
@@ -96,21 +90,17 @@ fn access(n: usize, rule: &DeviceRule) -> Result<Access> {
     Ok(Access { allow: rule.allow, kind, major, minor, access })
 }
 
-/// The lines of devices.allow and devices.deny. The kernel has one answer for all and exceptions from
+/// The rules as devices.allow and devices.deny take them. The kernel has one answer for all and exceptions from
 /// it (cgroup-v1/devices.rst): an exception from an exception has no form there, and to the kernel a
 /// line of `a` is everything, whatever numbers stand in it.
 fn exceptions(dir: &CgroupDir, rules: &[Access]) -> Result<Vec<Act>> {
-    let line = |allow: bool, text: String| Act::Write {
-        path: dir.path.join(if allow { "devices.allow" } else { "devices.deny" }),
-        text,
-    };
-    let mut acts = Vec::new();
     let mut usual = None;
+    let mut lines = Vec::new();
     let mut list: Vec<Access> = Vec::new();
     for rule in rules {
-        if whole(rule) {
+        if is_whole(rule) {
             list.clear();
-            acts = vec![line(rule.allow, "a *:* rwm".into())];
+            lines = vec![rule.clone()];
             usual = Some(rule.allow);
             continue;
         }
@@ -126,15 +116,10 @@ fn exceptions(dir: &CgroupDir, rules: &[Access]) -> Result<Vec<Act>> {
                 }
             }
             list.push(rule.clone());
-            acts.push(line(rule.allow, rule.to_string()));
+            lines.push(rule);
         }
     }
-    Ok(acts)
-}
-
-/// A rule for all that can be done with all devices: what came before it is forgotten.
-fn whole(r: &Access) -> bool {
-    r.kind.is_none() && r.major.is_none() && r.minor.is_none() && r.access.len() == 3
+    Ok(vec![Act::DeviceRules { cgroup: dir.path.clone(), rules: lines, former: None }])
 }
 
 /// Whether some access to some device is spoken of by both, in opposite ways.
@@ -167,11 +152,11 @@ mod tests {
         };
         let list: Vec<DeviceRule> = serde_json::from_value(list).unwrap();
         let acts = rules(&dir, std::slice::from_ref(&dir), &accesses(&list)?, false)?;
-        let text = |a: Act| match a {
-            Act::Write { path, text } => format!("{} {text}", path.extension().unwrap().to_str().unwrap()),
+        let line = |a: &Access| format!("{} {a}", if a.allow { "allow" } else { "deny" });
+        match acts.as_slice() {
+            [Act::DeviceRules { rules, .. }] => Ok(rules.iter().map(line).collect()),
             other => panic!("{other:?}"),
-        };
-        Ok(acts.into_iter().map(text).collect())
+        }
     }
 
     #[test]

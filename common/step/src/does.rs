@@ -1,7 +1,7 @@
 //! Doing and undoing.
 
 use crate::unit::Unit;
-use crate::{Act, Done, Fail, exec, held, hook, idmap, limit, mounts, netdev, overlay, rdt};
+use crate::{Act, Done, Fail, devices, exec, held, hook, idmap, limit, mounts, netdev, overlay, rdt};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -101,6 +101,7 @@ impl Act {
             Act::HandDown { cgroup, wanted, needed } => return limit::hand_down(cgroup, wanted, needed),
             Act::Adopt { cgroup, from } => return limit::adopt(cgroup, from),
             Act::DeviceFilter { cgroup, rules } => limit::filter_devices(cgroup, rules)?,
+            Act::DeviceRules { cgroup, rules, .. } => return devices::write(cgroup, rules),
             Act::Inherit { cpuset } => limit::inherit(cpuset)?,
             Act::Freeze { cgroup, v2, frozen } => freeze(cgroup, *v2, *frozen)?,
 
@@ -206,8 +207,10 @@ impl Act {
     /// Looks at what the step will change, so that undoing it can change it back; for the steps of which
     /// that is known.
     pub fn remember(&mut self) {
-        if let Act::Limit { cgroup, set } | Act::UnitLimit { cgroup, set, .. } = self {
-            limit::remember(cgroup, set);
+        match self {
+            Act::Limit { cgroup, set } | Act::UnitLimit { cgroup, set, .. } => limit::remember(cgroup, set),
+            Act::DeviceRules { cgroup, former, .. } => *former = devices::list(cgroup).ok(),
+            _ => {}
         }
     }
 
@@ -244,6 +247,7 @@ impl Act {
             Act::Adopt { cgroup, .. } => drop(limit::leave(cgroup)?),
             Act::Members { cgroup } => cgroup::kill(cgroup)?,
             Act::Limit { cgroup, set } => limit::back(cgroup, set),
+            Act::DeviceRules { cgroup, former: Some(former), .. } => devices::again(cgroup, former),
             Act::Unit { name, user, cgroup, .. } => Unit { name, user: *user, cgroup }.stop()?,
             Act::UnitLimit { name, user, cgroup, set } => {
                 Unit { name, user: *user, cgroup }.set(&limit::former_of(set))?;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod denied;
+pub mod devices;
 mod does;
 mod exec;
 mod held;
@@ -241,6 +242,15 @@ pub enum Act {
     /// Rules for devices, as a program on a v2 cgroup (bpf(2)); in place of those from before at once. In
     /// order: a later one wins, and what none speaks of is denied. It goes with the cgroup.
     DeviceFilter { cgroup: PathBuf, rules: Vec<Access> },
+    /// Rules for devices in the files of a v1 cgroup, in order. Those that hold already are not written: who is
+    /// in it is never without a device that it has before and after. Undone: what is known from before.
+    DeviceRules {
+        cgroup: PathBuf,
+        rules: Vec<Access>,
+        /// What it granted before, for an update that fails.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<Vec<Access>>,
+    },
     /// A cpuset of v1 gets the processors and memory nodes of the one above, where it has none: it takes
     /// nobody in before (cpuset(7)).
     Inherit { cpuset: PathBuf },

@@ -1,9 +1,9 @@
 //! Each step as shell: what coreutils, util-linux, iproute2 have a word for in their words, the
 //! rest as `stave step`.
 
-use crate::Act;
 use crate::limit::DELEGATE;
 use crate::unit::Unit;
+use crate::{Access, Act, devices};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -126,6 +126,13 @@ impl Act {
             Act::Limit { cgroup, set } => {
                 let lines: Vec<String> = set.iter().map(|s| show_setting(cgroup, s)).collect();
                 lines.join("\n")
+            }
+            Act::DeviceRules { cgroup, rules, .. } => {
+                let line = |rule: &Access| {
+                    let (file, text) = devices::show(rule);
+                    format!("echo {} >{}", quote(&text), q(&cgroup.join(file)))
+                };
+                rules.iter().map(line).collect::<Vec<_>>().join("\n")
             }
             Act::Adopt { cgroup, from } => format!(
                 "for p in $(find {} -name cgroup.procs -exec cat {{}} + 2>/dev/null); do echo $p >{}; done",
@@ -329,7 +336,9 @@ impl Act {
                 format!("hand down {} in {}", needed.join(", "), p(cgroup))
             }
             Act::Adopt { cgroup, .. } => format!("move processes to cgroup {}", p(cgroup)),
-            Act::DeviceFilter { cgroup, .. } => format!("put device rules on {}", p(cgroup)),
+            Act::DeviceFilter { cgroup, .. } | Act::DeviceRules { cgroup, .. } => {
+                format!("put device rules on {}", p(cgroup))
+            }
             Act::Inherit { cpuset } => format!("fill cpuset {}", p(cpuset)),
             Act::Freeze { cgroup, frozen: true, .. } => format!("freeze {}", p(cgroup)),
             Act::Freeze { cgroup, frozen: false, .. } => format!("thaw {}", p(cgroup)),

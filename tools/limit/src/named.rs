@@ -74,7 +74,7 @@ fn look(words: &Words, doc: &Doc, host: &Host, at: &Place) -> Result<u8> {
 fn change(words: &Words, doc: &mut Doc, host: &Host, at: &Place) -> Result<u8> {
     let flags = &words.filter.stage;
     for (flag, word) in [("parent", &flags.cgroup_parent), ("driver", &flags.cgroup_driver)] {
-        if let Some(word) = word {
+        if let Some(word) = word.as_ref().filter(|w| !w.is_empty()) {
             bail!("--cgroup-{flag} {word}: the container has its cgroup already, at {}", at.path);
         }
     }
@@ -85,7 +85,7 @@ fn change(words: &Words, doc: &mut Doc, host: &Host, at: &Place) -> Result<u8> {
     let whole = doc.resources()?;
     let dirs = dirs(&whole, host, at);
     let mut limits = limits::changed(&asked, &whole, host, at, &dirs)?;
-    fits(&asked, &dirs)?;
+    fits(asked.memory.limit, &dirs)?;
     let ready = structure(&asked, &dirs, host, at);
     let driver = &words.filter.drive;
     if driver.dry_run > 0 {
@@ -138,8 +138,8 @@ fn structure(asked: &Resources, dirs: &[CgroupDir], host: &Host, at: &Place) -> 
 }
 
 /// v2 takes any limit, and ends processes by it; v1 refuses what it cannot reclaim. Here both do.
-fn fits(asked: &Resources, dirs: &[CgroupDir]) -> Result<()> {
-    let Some(limit) = asked.memory.limit.filter(|n| *n > 0) else { return Ok(()) };
+fn fits(limit: Option<i64>, dirs: &[CgroupDir]) -> Result<()> {
+    let Some(limit) = limit.filter(|n| *n > 0) else { return Ok(()) };
     let has = |d: &&CgroupDir| d.v2 && d.controllers.iter().any(|c| c == "memory");
     let Some(dir) = dirs.iter().find(has) else { return Ok(()) };
     let Some((usage, least)) = cgroup::least_memory(dir) else { return Ok(()) };
@@ -208,13 +208,15 @@ fn back(words: &Words, doc: &mut Doc, host: &Host, at: &Place) -> Result<u8> {
     let kept = host.cgroup_dirs(&at.path, &then.controllers());
     let (stays, goes): (Vec<_>, Vec<_>) =
         dirs.into_iter().partition(|d| d.v2 || kept.iter().any(|k| k.path == d.path));
+    let former = entry.pointer("/files/memory.max").and_then(Value::as_str);
+    fits(former.and_then(|text| text.parse().ok()), &stays)?;
     let mut acts = restored(&entry, &stays, at)?;
-    acts.iter_mut().for_each(Act::remember);
     if now.devices != then.devices {
         for dir in &stays {
             acts.extend(limits::again(dir, &stays, &then.devices, host.filters_devices())?);
         }
     }
+    acts.iter_mut().for_each(Act::remember);
     steps.extend(acts.into_iter().map(Step::parent));
     // Its processes go up, and the directory goes.
     let mut leaves = Vec::new();
