@@ -202,6 +202,16 @@ size 4 80
 ^ C
 END
 is 'a low one gets as many as there is room for' "$out" 'exit 130, cooked'
+at env TERM=xterm stave stat -w=0.2 <<'END'
+? NAME
+size 0 0
+? 2J
+? reader
+? eat
+? spin
+^ C
+END
+is 'one that does not know how low it is gets all' "$out" 'exit 130, cooked'
 
 # Somebody else: what may not be read is not shown, and no error.
 user() {

@@ -84,7 +84,9 @@ impl Screen {
     /// In one piece, each line over the one that was there.
     fn draw(&mut self, list: &[Seen]) -> Result<()> {
         let mut lines = self.look.table(list);
-        let rows = sys::tty::size(std::io::stdout()).map_or(24, |(rows, _)| usize::from(rows)).max(3);
+        let rows = sys::tty::size(std::io::stdout()).map(|(rows, _)| usize::from(rows));
+        // A terminal that does not know how high it is says 0.
+        let rows = rows.filter(|n| *n > 0).unwrap_or(24).max(3);
         // The cursor stays on a line below.
         if lines.len() >= rows {
             let more = lines.len() - (rows - 2);
