@@ -75,6 +75,9 @@ is 'and nothing is changed' "$(value cpu.cfs_quota_us) $(value pids.max)" '-1 40
 is 'in the document neither' "$(stave inspect web)" "$was"
 refuses 'the cgroup is not moved' 1 '^stave-limit: --cgroup-parent x: the container has its cgroup already, at /stave/' stave limit --cgroup-parent x web
 
+ok 'no list of processors' stave limit --cpuset-cpus '' --cpuset-mems '' web
+is 'is no change' "$(stave inspect web)" "$was"
+
 # It ends, is changed, and starts again.
 stave limit -m 48M web && stave kill web >/dev/null && stave wait web >/dev/null
 ok 'one that does not run' stave limit --pids-limit 25 web
@@ -87,6 +90,20 @@ stave kill web >/dev/null && stave wait web >/dev/null
 ok 'undone while it does not run' stave limit --undo web
 is 'too' "$(doc '[.linux.resources.memory.limit, .stave.was[0].files["memory.limit_in_bytes"]]')" '[-1,"67108864"]'
 stave rm -f web >/dev/null
+
+# Without a limit of memory there is none of both, also for the next start.
+stave new both | stave limit -m 64M --memory-swap 128M | stave keep -- sleep 1000 >/dev/null
+id=$(id_of both)
+ok 'no limit of memory' stave limit -m -1 both
+is 'nor of both' "$(stave inspect both | jq -c '.linux.resources.memory')" '{"limit":-1,"swap":-1}'
+ok 'then a limit again' stave limit -m 256M both
+ok 'undone' stave limit --undo both
+stave kill both >/dev/null && stave wait both >/dev/null
+ok 'it starts with that' sh -c 'stave inspect both | stave limit | stave keep -- sleep 1000'
+is 'as it was' "$(row both memory)" "none $(row both memory | cut -d ' ' -f 2)"
+ok 'undone' stave limit --undo both
+is 'to both' "$(value memory.limit_in_bytes) $(stave inspect both | jq -c .linux.resources.memory)" '67108864 {"limit":67108864,"swap":134217728}'
+stave rm -f both >/dev/null
 
 stave new none | stave keep -- sleep 1000 >/dev/null
 refuses 'one that was started without a cgroup' 1 '^stave-limit: limit none: it runs, and was started without a cgroup of its own$' stave limit -m 64M none

@@ -30,6 +30,7 @@ done <<END
 2|--cpus 1000: this machine has $cpus processors$|--cpus 1000
 2|--cpus 0.001: the kernel's least is 0.01$|--cpus 0.001
 2|--cpuset-cpus 0-$cpus: the processors that run here are |--cpuset-cpus 0-$cpus
+1|linux.resources.cpu.cpus: "1-0" is no list such as 0-3,7$|--cpuset-cpus 1-0
 2|invalid value '2' for '--cpu-idle <N>': 2 is not in 0..=1|--cpu-idle 2
 2|--cgroup-conf memory.high: not of the form FILE=TEXT$|--cgroup-conf memory.high
 1|invalid configuration: linux.resources.unified: memory.high is a file of cgroup v2, and v1 holds the limits here$|--cgroup-conf memory.high=1g
@@ -38,6 +39,10 @@ done <<END
 1|write '64' to .*/cpu.cfs_period_us: Invalid argument$|--cpu-period 64
 1|write '9' to .*/cpuset.mems: the cgroup above has 0$|--cpuset-mems 9
 END
+
+refuses 'of several files the one that it was' 1 "^stave-limit: limit .*/cpu/stave/$id: write '7' to cpu.cfs_quota_us: Invalid argument\$" \
+  stave limit --cpu-period 90000 --cpu-quota 7 web
+is_former 'one of two'
 
 # The hierarchy can only be read.
 unshare -m sh -c "mount -o remount,ro,bind /sys/fs/cgroup/memory && stave limit -m 32M web" 2>err

@@ -86,8 +86,9 @@ fn values(r: &Resources) -> Result<()> {
 fn is_list(list: &str) -> bool {
     list.is_empty()
         || list.trim().split(',').all(|part| {
-            let numbers = part.trim().split(['-', ':', '/']);
-            !part.trim().is_empty() && numbers.into_iter().all(|n| n.parse::<u32>().is_ok())
+            let numbers = part.trim().split(['-', ':', '/']).map(|n| n.parse::<u32>().ok());
+            let Some(numbers) = numbers.collect::<Option<Vec<u32>>>() else { return false };
+            !part.contains('-') || numbers[0] <= numbers[1]
         })
 }
 
@@ -191,6 +192,7 @@ mod tests {
             (json!({"cpu": {"quota": 5, "burst": 6}}), true, "burst: 6"),
             (json!({"cpu": {"cpus": "0-"}}), false, "cpu.cpus: \"0-\""),
             (json!({"cpu": {"mems": "a"}}), false, "cpu.mems: \"a\""),
+            (json!({"cpu": {"cpus": "3-1"}}), false, "cpu.cpus: \"3-1\""),
             (json!({"hugepageLimits": [{"pageSize": "../2MB", "limit": 1}]}), true, "no size such as 2MB"),
             (
                 json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}),

@@ -32,7 +32,18 @@ pub fn write_down(doc: &mut Doc, changes: &Value) -> Result<Resources> {
     changed.set("/linux/resources", changes.clone())?;
     let asked = changed.resources()?;
     merge(doc, "/linux/resources", changes)?;
+    unbound(doc, &asked)?;
     Ok(asked)
+}
+
+/// Without a limit of memory there is none of memory and swap together, but one that was asked for with it:
+/// so the cgroups have it, and so the document says it to the next start.
+fn unbound(doc: &mut Doc, asked: &Resources) -> Result<()> {
+    let alone = asked.memory.limit == Some(-1) && asked.memory.swap.is_none();
+    if alone && doc.resources()?.memory.swap.is_some_and(|n| n > 0) {
+        doc.set("/linux/resources/memory/swap", -1)?;
+    }
+    Ok(())
 }
 
 /// What makes `asked` so in directories of a place that are there, or will be; `whole`: with all that held
@@ -71,6 +82,14 @@ fn completed(asked: &Resources, whole: &Resources) -> Resources {
     let mut r = asked.clone();
     if r.memory.swap.is_some_and(|n| n > 0) && r.memory.limit.is_none() {
         r.memory.limit = whole.memory.limit;
+    }
+    // Less swap where there is more memory: both together are what they were. An engine that has grown
+    // past that says so itself, later.
+    let (limit, both) = (r.memory.limit.filter(|n| *n > 0), whole.memory.swap.filter(|n| *n > 0));
+    if let (Some(limit), None | Some(0), Some(both)) = (limit, r.memory.swap, both)
+        && both >= limit
+    {
+        r.memory.swap = Some(both);
     }
     if r.cpu.quota.is_some() != r.cpu.period.is_some() {
         r.cpu.quota = r.cpu.quota.or(whole.cpu.quota);
@@ -137,6 +156,26 @@ pub fn put(list: &mut Vec<Value>, entry: &Value, names: &[&str]) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn memory_and_swap_stay_together() {
+        let of = |r: Value| serde_json::from_value::<Resources>(r).unwrap();
+        let whole = |limit: i64| of(json!({"memory": {"limit": limit, "swap": 128}}));
+        let swap = |asked: Value, whole: &Resources| completed(&of(asked), whole).memory.swap;
+        assert_eq!(swap(json!({"memory": {"limit": 96}}), &whole(96)), Some(128));
+        assert_eq!(swap(json!({"memory": {"limit": 200}}), &whole(200)), None);
+        assert_eq!(swap(json!({"memory": {"limit": -1}}), &whole(-1)), None);
+        assert_eq!(swap(json!({"memory": {"limit": 96, "swap": 100}}), &whole(96)), Some(100));
+        let both = |changes: Value| {
+            let mut doc = Doc::default();
+            doc.set("/linux/resources/memory", json!({"limit": 64, "swap": 128})).unwrap();
+            write_down(&mut doc, &json!({ "memory": changes })).unwrap();
+            doc.get("/linux/resources/memory").cloned().unwrap()
+        };
+        assert_eq!(both(json!({"limit": -1})), json!({"limit": -1, "swap": -1}));
+        assert_eq!(both(json!({"limit": -1, "swap": 256})), json!({"limit": -1, "swap": 256}));
+        assert_eq!(both(json!({"limit": 96})), json!({"limit": 96, "swap": 128}));
+    }
 
     #[test]
     fn lists_by_device_keep_the_others() {

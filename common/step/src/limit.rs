@@ -25,14 +25,19 @@ pub fn write(cgroup: &Path, set: &[Setting]) -> Result<(), Fail> {
 /// What the kernel refuses for the sake of another is tried again after that one: memory may not exceed
 /// memory and swap, whichever of them is raised or lowered.
 fn all(cgroup: &Path, set: &[Setting]) -> Result<(), Fail> {
+    // Of several it is said which one it was.
+    let named = |setting: &Setting, e: Fail| match set.len() {
+        1 => e,
+        _ => Fail { why: Some(format!("write '{}' to {}: {e}", setting.text, setting.file)), ..e },
+    };
     let mut late = Vec::new();
     for setting in set {
         match one(cgroup, setting) {
             Err(e) if matches!(e.errno, EINVAL | EBUSY) && set.len() > 1 => late.push(setting),
-            other => other?,
+            other => other.map_err(|e| named(setting, e))?,
         }
     }
-    late.into_iter().try_for_each(|setting| one(cgroup, setting))
+    late.into_iter().try_for_each(|setting| one(cgroup, setting).map_err(|e| named(setting, e)))
 }
 
 /// What the files of a cgroup that is there say now, so that it can be written back.
@@ -137,6 +142,9 @@ fn lines(cgroup: &Path, file: &str, text: &str) -> Result<(), Fail> {
 
 /// Why a file is not there: in v2 the controller has not been handed down, or the kernel has none such.
 fn lacking(cgroup: &Path, names: &[&str]) -> String {
+    if !cgroup.is_dir() {
+        return "the cgroup is gone".to_owned();
+    }
     let controller = names.first().and_then(|n| n.split('.').next()).unwrap_or_default();
     match fs::read_to_string(cgroup.join("cgroup.controllers")) {
         Ok(has) if !has.split_whitespace().any(|c| c == controller) && controller != "cgroup" => {
@@ -284,6 +292,7 @@ fn explain(cgroup: &Path, path: &Path, text: &str, errno: Errno) -> Fail {
         ("memory.limit_in_bytes" | "memory.memsw.limit_in_bytes", EINVAL) => {
             Some("memory may not exceed memory and swap together".into())
         }
+        ("cpu.cfs_quota_us" | "cpu.cfs_period_us", EINVAL) => more_time_than(cgroup),
         ("cpuset.cpus" | "cpuset.mems", EACCES | EINVAL | Errno(34)) => {
             let above = cgroup.parent().map(|p| p.join(name.as_ref()));
             above
@@ -296,6 +305,18 @@ fn explain(cgroup: &Path, path: &Path, text: &str, errno: Errno) -> Fail {
         _ => None,
     };
     Fail { errno, why, status: None }
+}
+
+/// Of v1, where the cgroup above must have no less: what that has, if it is a limit.
+fn more_time_than(cgroup: &Path) -> Option<String> {
+    let above = cgroup.parent()?;
+    let number = |file: &str| fs::read_to_string(above.join(file)).ok()?.trim().parse::<i64>().ok();
+    let (quota, period) = (number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?);
+    (quota > 0 && period > 0).then(|| {
+        format!(
+            "{EINVAL}: out of bounds, or more than the cgroup above has ({quota} of {period} microseconds)"
+        )
+    })
 }
 
 /// Post-condition: the cpuset has processors and memory nodes.

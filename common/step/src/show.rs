@@ -324,9 +324,9 @@ impl Act {
             Act::Attach { name, .. } => format!("join unit {name}"),
             Act::UnitLimit { name, .. } => format!("set the limits of unit {name}"),
             Act::Members { cgroup } => format!("end the processes of cgroup {}", p(cgroup)),
-            Act::Limit { cgroup, set } => match set.first() {
-                Some(s) => format!("write '{}' to {}", s.text, p(&cgroup.join(&s.file))),
-                None => format!("limit {}", p(cgroup)),
+            Act::Limit { cgroup, set } => match set.as_slice() {
+                [s] => format!("write '{}' to {}", s.text, p(&cgroup.join(&s.file))),
+                _ => format!("limit {}", p(cgroup)),
             },
             Act::OwnCgroup { path, uid } => format!("give cgroup {} to user {uid}", p(path)),
             Act::HandDown { cgroup, needed, .. } if needed.is_empty() => {

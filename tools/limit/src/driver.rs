@@ -14,7 +14,7 @@ const VARIABLE: &str = "STAVE_CGROUP_DRIVER";
 pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
     let id = doc.id()?.context("the document has no id")?.to_owned();
     let before = Place::of(doc, &id)?;
-    let parent = flags.cgroup_parent.as_deref();
+    let parent = parent_of(flags);
     let (driver, moves) = decide(flags, doc, host, &before, &id)?;
     if moves {
         let path = match driver {
@@ -31,9 +31,14 @@ pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// None named is the usual one, as to docker.
+fn parent_of(flags: &Limit) -> Option<&str> {
+    flags.cgroup_parent.as_deref().filter(|p| !p.is_empty())
+}
+
 /// Who does it, and whether the path is written anew.
 fn decide(flags: &Limit, doc: &Doc, host: &Host, place: &Place, id: &str) -> Result<(Driver, bool)> {
-    let parent = flags.cgroup_parent.as_deref();
+    let parent = parent_of(flags);
     let asked = flags.cgroup_driver.as_deref();
     // Whatever auto would say now.
     let known = doc.get("/stave/cgroupDriver").and_then(|d| d.as_str()).and_then(Driver::named);

@@ -142,8 +142,12 @@ pub(crate) fn processors(list: &str) -> std::collections::BTreeSet<u32> {
 pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
     on_this_machine(flags, host)?;
     let at = |key: &str| format!("/linux/resources/{key}");
+    let mut asked = Doc::default();
     for (key, value) in numbers(flags)? {
-        doc.set(&at(key), value)?;
+        asked.set(&at(key), value)?;
+    }
+    if let Some(asked) = asked.get("/linux/resources") {
+        limits::write_down(doc, asked)?;
     }
     let plain = |text: &str| Ok(json!({"rate": text.parse::<u64>()?}));
     let bytes = |text: &str| Ok(json!({"rate": parse::size(text).map_err(anyhow::Error::msg)?}));
@@ -211,8 +215,9 @@ fn numbers(flags: &Limit) -> Result<Vec<(&'static str, Value)>> {
     put("cpu/idle", flags.cpu_idle.map(Value::from));
     put("cpu/realtimeRuntime", flags.cpu_rt_runtime.map(Value::from));
     put("cpu/realtimePeriod", flags.cpu_rt_period.map(Value::from));
-    put("cpu/cpus", flags.cpuset_cpus.clone().map(Value::from));
-    put("cpu/mems", flags.cpuset_mems.clone().map(Value::from));
+    let some = |list: &Option<String>| list.clone().filter(|l| !l.is_empty()).map(Value::from);
+    put("cpu/cpus", some(&flags.cpuset_cpus));
+    put("cpu/mems", some(&flags.cpuset_mems));
     // 0 is no limit, as to docker.
     put("pids/limit", flags.pids_limit.map(|n| if n <= 0 { -1 } else { n }.into()));
     put("blockIO/weight", flags.blkio_weight.filter(|n| *n != 0).map(weight).transpose()?.map(Value::from));
