@@ -7,19 +7,11 @@ mkdir -p /opt/bin /tmp/t
 for tool in exec join keep kill limit load mount new ns oci ps rm run spawn step unpack; do
   cp "bin/stave-$tool" /opt/bin/
 done
-cp bin/stave /opt/bin/ && cp busybox.tar /tmp/t/ && chmod -R a+rX /tmp/t
+cp bin/stave /opt/bin/ && cp busybox.tar guest.sh /tmp/t/ && chmod -R a+rX /tmp/t
 cd /tmp/t || exit 1
 export PATH="/opt/bin:$PATH" STAVE_ROOT=/tmp/t/root STAVE_RUN=/tmp/t/run
-n=0 failed=0
-# is NAME GOT WANTED
-is() {
-  n=$((n + 1))
-  if [ "$2" = "$3" ]; then echo "ok $n - $1"; else
-    failed=$((failed + 1))
-    echo "not ok $n - $1"
-    printf '%s\n' "got:" "$2" "wanted:" "$3" | sed 's/^/# /'
-  fi
-}
+# shellcheck source=tests/vm/guest.sh
+. /tmp/t/guest.sh
 # value CONTROLLER FILE, show PROPERTY...: of $unit
 value() { cat "/sys/fs/cgroup/$1/system.slice/$unit/$2"; }
 show() { for p in "$@"; do systemctl show -P "$p" "$unit"; done | tr '\n' ' '; }

@@ -11,28 +11,22 @@ if [ "$(id -u)" = 0 ]; then
   for tool in exec join keep kill limit load mount new ns oci pause ps resume rm run spawn stat step unpack wait; do
     cp "bin/stave-$tool" /opt/bin/
   done
-  cp bin/stave /opt/bin/ && cp busybox.tar /tmp/t/
+  cp bin/stave /opt/bin/ && cp busybox.tar guest.sh /tmp/t/
   cp "$here" /tmp/t/systemd.sh && chmod -R a+rX /tmp/t
   export PATH="/opt/bin:$PATH" STAVE_ROOT=/tmp/t/root STAVE_RUN=/tmp/t/run
   cd /tmp/t || exit 1
-  n=0 failed=0 who=root ctl=systemctl
+  whose=root ctl=systemctl
   slice=system.slice above=''
 else
   mkdir -p ~/t && cd ~/t || exit 1
   cp /tmp/t/busybox.tar .
-  read -r n failed </tmp/t/count
-  who=user ctl='systemctl --user'
+  whose=user ctl='systemctl --user'
   slice=user.slice above=/user.slice/user-1000.slice/user@1000.service
 fi
-# is NAME GOT WANTED
-is() {
-  n=$((n + 1))
-  if [ "$2" = "$3" ]; then echo "ok $n - $who: $1"; else
-    failed=$((failed + 1))
-    echo "not ok $n - $who: $1"
-    printf '%s\n' "got:" "$2" "wanted:" "$3" | sed 's/^/# /'
-  fi
-}
+# shellcheck source=tests/vm/guest.sh
+. /tmp/t/guest.sh
+who="$whose: "
+[ "$whose" = root ] || read -r n failed </tmp/t/count
 # at ID: where the cgroup of its scope is; value FILE, show PROPERTY...: of $unit
 at() { unit=stave-$1.scope cg=/sys/fs/cgroup$above/$slice/$unit; }
 value() { cat "$cg/$1"; }
@@ -42,7 +36,7 @@ id_of() { sed 's/.*"id":"\([0-9a-f]*\)".*/\1/' "$1"; }
 
 # From a session that is none of the user's manager: what is moved is moved by managers.
 if [ "${1-}" = session ]; then
-  who='user, of no session'
+  who='user, of no session: '
   id=$(stave run -d -m 64M --name web busybox sleep 1000)
   at "$id"
   is 'a scope' "$(value memory.max) $(value cgroup.procs | wc -l) $(cut -d : -f 3 /proc/self/cgroup | cut -d / -f 2)" '67108864 1 system.slice'
@@ -85,7 +79,7 @@ is 'a container that runs stays where it is' "$? $(grep -c "the container has it
 stave limit --undo web
 $ctl daemon-reload
 is 'limit --undo is told too' "$(value memory.max) $(show MemoryMax CPUQuotaPerSecUSec)" '16777216 16777216 500ms '
-if [ $who = root ]; then
+if [ $whose = root ]; then
   stave limit -m 20M --pids-limit 44 --cpuset-mems 9 web 2>err
   is 'one refusal' "$? $(grep -c "write '9' to $cg/cpuset.mems" err)" '1 1'
   is 'and the former limits are in force' "$(value memory.max) $(value pids.max) $(show MemoryMax TasksMax AllowedMemoryNodes)" '16777216 40 16777216 40  '
@@ -146,7 +140,7 @@ is 'nothing is left' "$(stave ps -aq; units | grep -v '\.slice$'; $ctl --failed 
 
 # The other driver beside it.
 id=$(stave run -d --cgroup-driver cgroupfs -m 24M --name fs busybox sleep 1000 2>err)
-if [ $who = root ]; then
+if [ $whose = root ]; then
   is 'cgroupfs where that is asked for' "$(cat /sys/fs/cgroup/stave/"$id"/memory.max) $(units | grep -v '\.slice$')" '25165824 '
   stave limit -m 28M fs
   is 'and it stays so' "$(cat /sys/fs/cgroup/stave/"$id"/memory.max)" 29360128
@@ -156,12 +150,12 @@ if [ $who = root ]; then
   stave rm e >/dev/null
   is 'which is one of three' "$(STAVE_CGROUP_DRIVER=x stave run --rm busybox true 2>&1)" 'stave-run: STAVE_CGROUP_DRIVER=x: neither auto, cgroupfs nor systemd'
 fi
-bus=DBUS_SYSTEM_BUS_ADDRESS; [ $who = root ] || bus=DBUS_SESSION_BUS_ADDRESS
+bus=DBUS_SYSTEM_BUS_ADDRESS; [ $whose = root ] || bus=DBUS_SESSION_BUS_ADDRESS
 is 'no bus' "$(env $bus=unix:path=/nobus stave run --rm --cgroup-driver systemd busybox true 2>&1 | sed 's/stave-[0-9a-f]*\.scope/U/; s/system bus/B/; s/user bus/B/')" \
   'stave-run: start unit U: the B at /nobus: No such file or directory'
 is 'then auto is cgroupfs' "$(stave new e | env $bus=unix:path=/nobus stave limit -n 2>/dev/null | grep -c StartTransientUnit)" 0
 stave ps -aq | xargs stave rm -f >/dev/null
-[ $who = root ] || is 'not allowed' "$(env DBUS_SESSION_BUS_ADDRESS=unix:path=/run/dbus/system_bus_socket stave run --rm --cgroup-driver systemd busybox true 2>&1 | grep -c 'the user bus: org.freedesktop.systemd1: .*\(denied\|authentication required\)')" 1
+[ $whose = root ] || is 'not allowed' "$(env DBUS_SESSION_BUS_ADDRESS=unix:path=/run/dbus/system_bus_socket stave run --rm --cgroup-driver systemd busybox true 2>&1 | grep -c 'the user bus: org.freedesktop.systemd1: .*\(denied\|authentication required\)')" 1
 
 # The OCI runtime.
 # bundle PATH RESOURCES
@@ -169,7 +163,7 @@ bundle() {
   mkdir -p b/rootfs
   [ -e b/rootfs/bin ] || tar -C b/rootfs -xf busybox.tar
   maps='' kind=''
-  if [ $who = user ]; then
+  if [ $whose = user ]; then
     maps='"uidMappings":[{"containerID":0,"hostID":1000,"size":1}],"gidMappings":[{"containerID":0,"hostID":1000,"size":1}],'
     kind=',{"type":"user"}'
   fi
@@ -216,7 +210,7 @@ is 'podman: exec' "$(pod exec p cat /proc/self/cgroup || cat podman.err)" '0::/'
 pod rm -f -t 0 p >/dev/null
 is 'podman: nothing is left' "$(units | grep 'libpod.*scope')" ''
 
-if [ $who = root ]; then
+if [ $whose = root ]; then
   echo "$n $failed" >count
   chmod a+rwX . count
   as-user /tmp/t/systemd.sh

@@ -31,7 +31,7 @@ done
   tar -cf ../busybox.tar .
 )
 rm -rf "$share/root"
-cp v2-*.sh "$share/"
+cp guest.sh v2-*.sh "$share/"
 chmod -R a+rX "$share"
 status=0
 for boot; do

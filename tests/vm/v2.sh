@@ -4,19 +4,11 @@
 # shellcheck disable=SC2016 # for the shell in the container
 set -u
 mkdir -p /opt/bin /tmp/t
-cp bin/* /opt/bin/ && cp busybox.tar v2-*.sh /tmp/t/
+cp bin/* /opt/bin/ && cp busybox.tar guest.sh v2-*.sh /tmp/t/
 cd /tmp/t || exit 1
 export PATH="/opt/bin:$PATH" STAVE_ROOT=/tmp/t/root STAVE_RUN=/tmp/t/run
-n=0 failed=0
-# is NAME GOT WANTED
-is() {
-  n=$((n + 1))
-  if [ "$2" = "$3" ]; then echo "ok $n - $1"; else
-    failed=$((failed + 1))
-    echo "not ok $n - $1"
-    printf '%s\n' "got:" "$2" "wanted:" "$3" | sed 's/^/# /'
-  fi
-}
+# shellcheck source=tests/vm/guest.sh
+. /tmp/t/guest.sh
 group=/sys/fs/cgroup/stave
 value() { cat "$group/$id/$1"; }
 

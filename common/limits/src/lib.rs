@@ -191,14 +191,33 @@ fn or(first: Setting, file: &str, text: String) -> Setting {
     Setting { or: Some((file.to_owned(), text)), ..first }
 }
 
-/// A task is there, so 0 and 1 come to the same; systemd, which others limit by, knows no 0.
-fn tasks(n: i64) -> Setting {
-    Setting { optional: n < 0, ..one("pids.max", if n == 0 { "1".into() } else { max(n) }) }
+/// cpuset and pids, the same in v1 and v2.
+fn numbers(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
+    let has = |c: &str| dir.controllers.iter().any(|x| x == c);
+    let list = |file: &str, list: &Option<String>| {
+        list.as_ref().filter(|l| !l.is_empty() && has("cpuset")).map(|l| one(file, l))
+    };
+    // A task is there, so 0 and 1 come to the same; systemd, which others limit by, knows no 0.
+    let tasks =
+        |n: i64| Setting { optional: n < 0, ..one("pids.max", if n == 0 { "1".into() } else { max(n) }) };
+    let settings = [
+        list("cpuset.cpus", &r.cpu.cpus),
+        list("cpuset.mems", &r.cpu.mems),
+        r.pids.limit.filter(|_| has("pids")).map(tasks),
+    ];
+    acts.extend(settings.into_iter().flatten().filter_map(|s| group(dir, vec![s])));
 }
 
-/// A list that is not empty.
-fn list(list: &Option<String>) -> Option<&String> {
-    list.as_ref().filter(|l| !l.is_empty())
+/// hugetlb, whose files end in another word in each.
+fn huge_pages(dir: &CgroupDir, r: &Resources, word: &str, acts: &mut Vec<Act>) {
+    if !dir.controllers.iter().any(|c| c == "hugetlb") {
+        return;
+    }
+    for h in &r.hugepage_limits {
+        let file = |middle: &str| format!("hugetlb.{}{middle}.{word}", h.page_size);
+        acts.extend(group(dir, vec![one(&file(""), h.limit)]));
+        acts.extend(group(dir, vec![Setting { optional: true, ..one(&file(".rsvd"), h.limit) }]));
+    }
 }
 
 /// One line a device.

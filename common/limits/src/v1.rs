@@ -1,6 +1,6 @@
 //! Limits as the files of a v1 hierarchy have them (kernel documentation, admin-guide/cgroup-v1/).
 
-use crate::{group, limit, list, one, or, tasks};
+use crate::{group, huge_pages, limit, numbers, one, or};
 use doc::Resources;
 use state::CgroupDir;
 use step::{Act, Setting};
@@ -8,11 +8,11 @@ use step::{Act, Setting};
 /// Those limits that the hierarchy's controllers hold; 0 stands for none where the kernel has no 0.
 pub(crate) fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
     let has = |c: &str| dir.controllers.iter().any(|x| x == c);
-    let mut put = |set: Vec<Setting>| acts.extend(group(dir, set));
     if has("memory") {
-        put(memory(r));
+        acts.extend(group(dir, memory(r)));
     }
     if has("cpu") {
+        let mut put = |set: Vec<Setting>| acts.extend(group(dir, set));
         let cpu = &r.cpu;
         put(cpu.shares.filter(|n| *n != 0).map(|n| one("cpu.shares", n)).into_iter().collect());
         let times = [
@@ -28,23 +28,12 @@ pub(crate) fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
         put(real_time.into_iter().flatten().collect());
         put(cpu.idle.map(|n| Setting { optional: n == 0, ..one("cpu.idle", n) }).into_iter().collect());
     }
-    if has("cpuset") {
-        put(list(&r.cpu.cpus).map(|l| one("cpuset.cpus", l)).into_iter().collect());
-        put(list(&r.cpu.mems).map(|l| one("cpuset.mems", l)).into_iter().collect());
-    }
-    if has("pids") {
-        put(r.pids.limit.map(tasks).into_iter().collect());
-    }
+    numbers(dir, r, acts);
     if has("blkio") {
-        block(r).into_iter().for_each(|s| put(vec![s]));
+        block(r).into_iter().for_each(|s| acts.extend(group(dir, vec![s])));
     }
-    if has("hugetlb") {
-        for h in &r.hugepage_limits {
-            let file = |middle: &str| format!("hugetlb.{}{middle}.limit_in_bytes", h.page_size);
-            put(vec![one(&file(""), h.limit)]);
-            put(vec![Setting { optional: true, ..one(&file(".rsvd"), h.limit) }]);
-        }
-    }
+    huge_pages(dir, r, "limit_in_bytes", acts);
+    let mut put = |set: Vec<Setting>| acts.extend(group(dir, set));
     if has("net_cls") {
         put(r.network.class_id.filter(|n| *n != 0).map(|n| one("net_cls.classid", n)).into_iter().collect());
     }

@@ -1,6 +1,6 @@
 //! Limits as the files of cgroup v2 have them (kernel documentation, admin-guide/cgroup-v2.rst).
 
-use crate::{PERIOD, group, list, max, one, or, tasks};
+use crate::{PERIOD, group, huge_pages, max, numbers, one, or};
 use doc::{Resources, Throttle};
 use state::CgroupDir;
 use step::{Act, Setting};
@@ -8,35 +8,22 @@ use step::{Act, Setting};
 /// Those limits that the controllers hold.
 pub(crate) fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
     let has = |c: &str| dir.controllers.iter().any(|x| x == c);
-    let mut put = |set: Vec<Setting>| acts.extend(group(dir, set));
     if has("memory") {
-        put(memory(r));
+        acts.extend(group(dir, memory(r)));
     }
     if has("cpu") {
-        put(cpu(r));
+        acts.extend(group(dir, cpu(r)));
     }
-    if has("cpuset") {
-        put(list(&r.cpu.cpus).map(|l| one("cpuset.cpus", l)).into_iter().collect());
-        put(list(&r.cpu.mems).map(|l| one("cpuset.mems", l)).into_iter().collect());
-    }
-    if has("pids") {
-        put(r.pids.limit.map(tasks).into_iter().collect());
-    }
+    numbers(dir, r, acts);
     if has("io") {
-        block(r).into_iter().for_each(|s| put(vec![s]));
+        block(r).into_iter().for_each(|s| acts.extend(group(dir, vec![s])));
     }
-    if has("hugetlb") {
-        for h in &r.hugepage_limits {
-            let file = |middle: &str| format!("hugetlb.{}{middle}.max", h.page_size);
-            put(vec![one(&file(""), h.limit)]);
-            put(vec![Setting { optional: true, ..one(&file(".rsvd"), h.limit) }]);
-        }
-    }
+    huge_pages(dir, r, "max", acts);
     if has("rdma") {
-        put(crate::rdma(r).into_iter().collect());
+        acts.extend(group(dir, crate::rdma(r).into_iter().collect()));
     }
     for (file, text) in &r.unified {
-        put(vec![one(file, text)]);
+        acts.extend(group(dir, vec![one(file, text)]));
     }
 }
 
