@@ -99,8 +99,41 @@ gives 'devices' '1:3 65534
 pts/ptmx' "$user ." 'stat -c "%t:%T %u" /dev/null /dev/zero /dev/tty; readlink /dev/ptmx; echo >/dev/null'
 gives 'one that is asked for' 1:7 "$user .linux.devices = [{path: \"/dev/full\", type: \"c\", major: 1, minor: 7}, {path: \"/dev/pipe\", type: \"p\"}]" \
   'stat -c %t:%T /dev/full; test -p /dev/pipe'
-fails 'one that the host has not' '/dev/none: no such file or directory' "$user .linux.devices = [{path: \"/dev/none\", type: \"c\", major: 1, minor: 3}]"
-fails 'one that is another there' '/dev/zero of the host is not device 1:3' "$user .linux.devices = [{path: \"/dev/zero\", type: \"c\", major: 1, minor: 3}]"
+
+# Those of the document have its owner and mode, whatever the host has: they are made outside.
+asked() { echo "$user .linux.devices = [$1]"; }
+node='stat -c "%n %F %a %u:%g %t:%T"'
+both='{path: "/dev/foo", type: "b", major: 1, minor: 5, uid: 10, gid: 11, fileMode: 111}, {path: "/srv/deep/zero", type: "c", major: 1, minor: 5, uid: 33, fileMode: 384}'
+wanted='/dev/foo block special file 157 10:11 1:5
+/srv/deep/zero character special file 600 33:0 1:5'
+gives 'devices that the host has not, with owner and mode' "$wanted" "$(asked "$both")" "$node /dev/foo /srv/deep/zero"
+gives 'whatever the umask' "$wanted" "$(umask 077; asked "$both")" "$node /dev/foo /srv/deep/zero"
+gives 'once more, in the same root' "$wanted" "$(asked "$both")" "$node /dev/foo /srv/deep/zero"
+mine='{path: "/dev/mine", type: "c", major: 1, minor: 5, fileMode: 384}'
+gives 'they work, for whom they are' 3 "$(asked "$mine")" 'head -c 3 /dev/mine | wc -c'
+gives 'and for no other' 'denied' "$(asked "$mine") | .process.user = {uid: 1, gid: 1}" 'cat /dev/mine 2>/dev/null || echo denied'
+gives 'they are mounts on which nothing runs' 'nosuid noexec' "$(asked "$both")" 'awk "\$5 == \"/dev/foo\" { print \$6 }" /proc/self/mountinfo | grep -oE "nosuid|noexec|nodev" | tr "\n" " " | sed "s/ $//"'
+gives 'what the host has as another' '1:3 0' "$(asked '{path: "/dev/zero", type: "c", major: 1, minor: 3}')" 'stat -c "%t:%T %u" /dev/zero'
+gives 'an id that stands for nothing is nobody' '600 65534:0' "$(asked '{path: "/dev/foo", type: "c", major: 1, minor: 5, uid: 70000, fileMode: 384}')" 'stat -c "%a %u:%g" /dev/foo; cat /dev/foo 2>/dev/null; :'
+echo text >bundle/rootfs/srv/file
+fails 'something else is there' 'make device /srv/file: what is there is not device 1:5' "$(asked '{path: "/srv/file", type: "c", major: 1, minor: 5}')"
+rm -r bundle/rootfs/srv/file bundle/rootfs/srv/deep
+like 'nothing of them is made in the root' "$(find bundle/rootfs -type b -o -type c | wc -l)" '^0$'
+# Whoever may make none himself binds the host's.
+if command -v capsh >/dev/null; then
+  poor() {
+    jq -c --arg run "$2" ".process.args = [\"sh\", \"-c\", \$run] | $1" base >bundle/config.json
+    try capsh --drop=cap_mknod -- -c "stave-oci --root '$T/state' run --bundle '$T/bundle' c1"
+  }
+  poor "$(asked '{path: "/dev/full", type: "c", major: 1, minor: 7}')" 'stat -c "%t:%T %u" /dev/full'
+  is 'without CAP_MKNOD: the one of the host' "$status $out$err" '0 1:7 65534'
+  poor "$(asked '{path: "/dev/none", type: "c", major: 1, minor: 3}')" true
+  like 'one that the host has not' "$status $err" '^1 .*/dev/none: no such file or directory'
+  poor "$(asked '{path: "/dev/zero", type: "c", major: 1, minor: 3}')" true
+  like 'one that is another there' "$status $err" '^1 .*/dev/zero of the host is not device 1:3'
+else
+  skip 'without CAP_MKNOD: the one of the host' 'there is no capsh'
+fi
 
 # What is the host's is bound, where the kernel makes no new one.
 gives 'sysfs with the network of the host' 'sysfs ro

@@ -141,4 +141,12 @@ down
 wait $listener
 is 'oci: the listener ends with the container' "$?" 0
 rm b/rootfs/go
+
+# This kernel copies no tree of mounts that is nowhere mounted (Linux 6.15 does).
+bundle '{}' '["stat","-c","%t:%T %a %u:%g","/dev/foo"]'
+map='[{"containerID":0,"hostID":0,"size":65536}]'
+device='{"path":"/dev/foo","type":"b","major":1,"minor":5,"uid":10,"gid":11,"fileMode":111}'
+sed -i 's|"cgroupsPath"|"uidMappings":'"$map"',"gidMappings":'"$map"',"devices":['"$device"'],&|; s|{"type":"pid"}|{"type":"user"},&|' b/config.json
+is 'oci: a device in a user namespace' "$(oci run -b b u 2>&1)" '1:5 157 10:11'
+is 'oci: whose mount is the container'\''s alone' "$(grep -c /node /proc/self/mountinfo)" 0
 rmdir /sys/fs/cgroup/oci

@@ -133,8 +133,10 @@ impl<'a> Walk<'a> {
     fn hand(&self, act: &Act, n: usize) {
         self.tell(&Message::Hand { n }, None);
         let (_, tree) = self.talk.answer();
-        if let (Some(tree), Act::Source { source, .. }) = (tree, act) {
-            step::hold(source, tree);
+        match (tree, act) {
+            (Some(tree), Act::Source { source, .. }) => step::hold(source, tree),
+            (Some(tree), Act::Node { path, .. }) => step::hold(&path.to_string_lossy(), tree),
+            _ => {}
         }
     }
 

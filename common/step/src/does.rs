@@ -52,13 +52,7 @@ impl Act {
             Act::Propagate { at, how } => mount::propagate(at, how)?,
             Act::PropagateHolder { of, how } => mount::propagate_holder(of, how)?,
             Act::Device { root, path, kind, major, minor, mode, uid, gid } => {
-                let kind = match kind.as_str() {
-                    "c" => FileType::CharacterDevice,
-                    "b" => FileType::BlockDevice,
-                    "p" => FileType::Fifo,
-                    _ => return Err(Errno(sys::EINVAL).into()),
-                };
-                let node = Node { kind, major: *major, minor: *minor };
+                let node = Node { kind: file_type(kind)?, major: *major, minor: *minor };
                 mounts::device(root, path, node, *mode, (*uid, *gid))?;
             }
             Act::Dir { root, path } => mounts::dir(root, path)?,
@@ -107,7 +101,9 @@ impl Act {
 
             Act::Session {} => process::setsid()?,
             Act::Terminal { .. } => return Err(Errno(sys::ENOTTY).into()),
-            Act::Rdt { .. } | Act::NetDevice { .. } => return self.make_for(process::pid()),
+            Act::Node { .. } | Act::Rdt { .. } | Act::NetDevice { .. } => {
+                return self.make_for(process::pid());
+            }
             Act::Control {} => tty::control(std::io::stdin())?,
             Act::Rlimit { .. } | Act::OomScore { .. } | Act::Scheduler { .. } | Act::IoPriority { .. } => {
                 return self.make_for(0);
@@ -168,6 +164,13 @@ impl Act {
                 let words = Words::of(options);
                 let tree = mounts::source_of(pid, Path::new(source), &words, idmap.as_ref())?;
                 held::hold(source, tree.into());
+                Ok(Done::Made)
+            }
+            Act::Node { path, kind, major, minor, mode, uid, gid } => {
+                let node = Node { kind: file_type(kind)?, major: *major, minor: *minor };
+                let owner = (idmap::outside(pid, "uid_map", *uid)?, idmap::outside(pid, "gid_map", *gid)?);
+                let Some(tree) = mounts::node(node, *mode, owner)? else { return Ok(Done::WasSo) };
+                held::hold(&path.to_string_lossy(), tree.into());
                 Ok(Done::Made)
             }
             // As the child sees the tree.
@@ -278,6 +281,16 @@ fn chdir(path: &Path, make: bool, user: Option<(u32, u32)>) -> Result<()> {
         why: Some("it lies outside the root".into()),
         status: None,
     })
+}
+
+/// Of the letter that mknod(1) has for it.
+fn file_type(letter: &str) -> Result<FileType> {
+    match letter {
+        "c" => Ok(FileType::CharacterDevice),
+        "b" => Ok(FileType::BlockDevice),
+        "p" => Ok(FileType::Fifo),
+        _ => Err(Errno(sys::EINVAL).into()),
+    }
 }
 
 /// What a user namespace refuses.

@@ -80,6 +80,18 @@ pub fn are(uids: &[[u32; 3]], gids: &[[u32; 3]]) -> Result {
     Ok(())
 }
 
+/// What an id of a process's user namespace is to the caller. One that stands for nothing is root's,
+/// which is nobody there.
+pub fn outside(pid: i32, name: &str, id: u32) -> Result<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{name}"))?;
+    let row = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|word| word.parse::<u32>().ok());
+        let (inside, first, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        id.checked_sub(inside).filter(|nth| *nth < count).map(|nth| first + nth)
+    };
+    Ok(text.lines().find_map(row).unwrap_or_default())
+}
+
 fn file(pid: i32, name: &str, rows: &[[u32; 3]]) -> Result {
     let mut text = String::new();
     for [inside, outside, size] in rows {

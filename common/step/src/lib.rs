@@ -137,7 +137,8 @@ pub enum Act {
     Propagate { at: PathBuf, how: String },
     /// The same of the mount that a path lies on.
     PropagateHolder { of: PathBuf, how: String },
-    /// A device (`c`, `b`) or a FIFO (`p`) within a root; bound from the host where it may not be made.
+    /// A device (`c`, `b`) or a FIFO (`p`) within a root; where it may not be made, the `Node` is bound that
+    /// the parent made, or else the host's.
     /// Something else there already is an error.
     Device {
         root: PathBuf,
@@ -152,6 +153,10 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "is_zero")]
         gid: u32,
     },
+    /// A device for a child in a user namespace, which may make none: made by the parent in a file system
+    /// of its own, its owner one of the child's ids, for the child's `Device` at that path, which follows.
+    /// Nothing where the parent may make none either.
+    Node { path: PathBuf, kind: String, major: u32, minor: u32, mode: u32, uid: u32, gid: u32 },
     /// A directory within a root, and those above it, while it can be written to. One that cannot be made
     /// is missed by whoever looks for it.
     Dir { root: PathBuf, path: PathBuf },

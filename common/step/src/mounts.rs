@@ -331,39 +331,61 @@ fn host_device(path: &Path, node: Node) -> Result<OwnedFd> {
     Err(because(Errno(sys::ENODEV), format!("{} of the host is not device {major}:{minor}", path.display())))
 }
 
-/// A device within a root, made or, where that is not allowed (a user namespace), bound from the
-/// host.
+/// A device within a root, made or, where that is not allowed (a user namespace), bound: the one that
+/// the parent made for it, else the host's.
 pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u32, u32)) -> Result<()> {
     let root = root_at(root)?;
+    let given = held::take(&path.to_string_lossy()).map(Tree::from);
     let other = |e| because(e, format!("what is there is not device {}:{}", node.major, node.minor));
-    match inroot::mknod(&root, path, node, mode & 0o7777, owner) {
-        Err(Errno(sys::EPERM)) if node.kind != FileType::Fifo => {}
-        Err(e @ Errno(sys::EEXIST)) => {
-            // In a user namespace an earlier one was bound there, onto a file made for it.
-            let there = inroot::open(&root, path, inroot::O_PATH)?;
-            if !ns::in_user_namespace() || !inroot::is_empty_file(&there)? {
-                return Err(other(e));
-            }
-            return bind_device(host_device(path, node)?, there);
+    let there = |e| {
+        let there = inroot::open(&root, path, inroot::O_PATH)?;
+        // In a user namespace an earlier one was bound there, onto a file made for it.
+        let target = ns::in_user_namespace() && inroot::is_empty_file(&there)?;
+        if target || node.is(&there)? { Ok(target.then_some(there)) } else { Err(other(e)) }
+    };
+    let mut target = None;
+    if given.is_none() {
+        match inroot::mknod(&root, path, node, mode & 0o7777, owner) {
+            Err(Errno(sys::EPERM)) if node.kind != FileType::Fifo => {}
+            Err(e @ Errno(sys::EEXIST)) => target = there(e)?,
+            done => return Ok(done?),
         }
-        done => return Ok(done?),
     }
-    let device = host_device(path, node)?;
-    let target = match inroot::make_new(&root, path) {
-        Err(e @ Errno(sys::EEXIST)) => {
-            let there = inroot::open(&root, path, inroot::O_PATH)?;
-            return if node.is(there)? { Ok(()) } else { Err(other(e)) };
-        }
+    let tree = match given {
+        Some(tree) => tree,
+        None => Tree::of_file(host_device(path, node)?, false)?,
+    };
+    let target = match target.map_or_else(|| inroot::make_new(&root, path), Ok) {
+        Err(e @ Errno(sys::EEXIST)) => match there(e)? {
+            Some(target) => target,
+            None => return Ok(()),
+        },
         made => made?,
     };
-    bind_device(device, target)
-}
-
-/// A device of the host's onto a file. Nobody has to run it.
-fn bind_device(device: OwnedFd, target: OwnedFd) -> Result<()> {
-    let tree = Tree::of_file(device, false)?;
+    // Nobody has to run it.
     tree.inert()?;
     Ok(tree.attach(target)?)
+}
+
+/// A device on a file system that holds nothing else, as a mount of its own; `None`: the caller may not
+/// make one. The file system is of the caller's user namespace: on another's a device does not open.
+pub(crate) fn node(node: Node, mode: u32, owner: (u32, u32)) -> Result<Option<Tree>> {
+    let fs = Tree::of_filesystem("tmpfs", "tmpfs", &Words::of(&["mode=700", "nr_inodes=2"]))?;
+    let name = Path::new("/node");
+    match inroot::mknod(&fs, name, node, mode, owner) {
+        Err(Errno(sys::EPERM)) => return Ok(None),
+        done => done?,
+    }
+    let file = inroot::open(&fs, name, inroot::O_PATH)?;
+    match Tree::of_file(&file, false) {
+        // Before Linux 6.15 a tree that is nowhere mounted cannot be copied.
+        Err(Errno(sys::EINVAL)) => ns::in_tree_apart(|| {
+            fs.attach(inroot::root(Path::new("/"))?)?;
+            Ok(Some(Tree::of_file(&file, false)?))
+        })
+        .map_err(Fail::from),
+        tree => Ok(Some(tree?)),
+    }
 }
 
 /// A directory as a mount of its own, with all that is mounted below it.

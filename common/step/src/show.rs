@@ -60,7 +60,7 @@ impl Act {
                 )
             }
             // The shell has the rights that the child has not.
-            Act::Source { .. } => ":".to_owned(),
+            Act::Source { .. } | Act::Node { .. } => ":".to_owned(),
             Act::Mount { .. } => self.show_mount().unwrap_or_else(|| self.as_step()),
             Act::Mask { root, path } => {
                 let p = at(root, path);
@@ -264,6 +264,7 @@ impl Act {
             self,
             MapIds { .. }
                 | Source { .. }
+                | Node { .. }
                 | Rdt { .. }
                 | NetDevice { .. }
                 | Rlimit { .. }
@@ -299,7 +300,7 @@ impl Act {
             Act::Readonly { path, .. } => format!("make read-only {}", p(path)),
             Act::Propagate { at, how } => format!("make {how} {}", p(at)),
             Act::PropagateHolder { of, how } => format!("make {how} the mount of {}", p(of)),
-            Act::Device { path, .. } => format!("make device {}", p(path)),
+            Act::Device { path, .. } | Act::Node { path, .. } => format!("make device {}", p(path)),
             Act::Dir { path, .. } => format!("make directory {}", p(path)),
             Act::Symlink { link, .. } => format!("link {}", p(link)),
             Act::BindSelf { path } => format!("make a root of {}", p(path)),

@@ -123,12 +123,25 @@ fn back_after<T>(kind: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Runs `act` in the mount namespace of a process, at its root, and comes back to the caller's own
 /// root and working directory.
 pub fn in_tree_of<T>(pid: i32, act: impl FnOnce() -> Result<T>) -> Result<T> {
-    let (root, cwd) = (crate::inroot::root(Path::new("/"))?, crate::inroot::root(Path::new("."))?);
     let theirs = File::open(format!("/proc/{pid}/ns/mnt"))?;
-    let result = back_after("mount", || {
+    in_other_tree(|| {
         nix::sched::setns(theirs.as_fd(), CloneFlags::CLONE_NEWNS)?;
         act()
-    });
+    })
+}
+
+/// The same in a new one, from which nothing comes out, and which goes then.
+pub fn in_tree_apart<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    in_other_tree(|| {
+        unshare("mount")?;
+        crate::mount::propagate(Path::new("/"), "rprivate")?;
+        act()
+    })
+}
+
+fn in_other_tree<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (root, cwd) = (crate::inroot::root(Path::new("/"))?, crate::inroot::root(Path::new("."))?);
+    let result = back_after("mount", act);
     nix::unistd::fchdir(&root)?;
     nix::unistd::chroot(".")?;
     nix::unistd::fchdir(&cwd)?;

@@ -4,7 +4,7 @@ use crate::Look;
 use anyhow::Result;
 use doc::{Device, Doc};
 use std::path::Path;
-use step::Act;
+use step::{Act, Step};
 
 /// The devices that every container has (config-linux.md, Default Devices); ptmx is a link.
 const DEFAULT: [(&str, u32, u32); 6] = [
@@ -17,16 +17,16 @@ const DEFAULT: [(&str, u32, u32); 6] = [
 ];
 
 /// Those, as the document has them where it does, and its own of /dev itself.
-pub(super) fn of_dev(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
+pub(super) fn of_dev(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
     let root = &look.root;
     let asked = doc.devices()?;
-    let mut acts = Vec::new();
+    let mut steps = Vec::new();
     for (path, major, minor) in DEFAULT {
         if !asked.iter().any(|d| d.path == path) {
-            acts.push(device(root, &Device::character(path, major, minor)));
+            steps.push(Step::child(device(root, &Device::character(path, major, minor))));
         }
     }
-    acts.extend(asked.iter().filter(|d| in_dev(d)).map(|d| device(root, d)));
+    steps.extend(made(doc, look, in_dev)?);
     let links = [
         ("/proc/self/fd", "fd"),
         ("/proc/self/fd/0", "stdin"),
@@ -37,15 +37,31 @@ pub(super) fn of_dev(doc: &Doc, look: &Look) -> Result<Vec<Act>> {
     ];
     for (target, name) in links.into_iter().filter(|(_, name)| look.kcore || *name != "core") {
         let link = Path::new("/dev").join(name);
-        acts.push(Act::Symlink { root: root.clone(), target: target.into(), link });
+        steps.push(Step::child(Act::Symlink { root: root.clone(), target: target.into(), link }));
     }
-    Ok(acts)
+    Ok(steps)
 }
 
 /// Those elsewhere.
-pub(super) fn others(doc: &Doc, root: &Path) -> Result<Vec<Act>> {
-    let elsewhere = |d: &&Device| !in_dev(d) && d.path != "/dev/ptmx";
-    Ok(doc.devices()?.iter().filter(elsewhere).map(|d| device(root, d)).collect())
+pub(super) fn others(doc: &Doc, look: &Look) -> Result<Vec<Step>> {
+    made(doc, look, |d| !in_dev(d) && d.path != "/dev/ptmx")
+}
+
+/// Some of the document's. In a user namespace they have the owner and mode that it asks for, and need
+/// not be the host's, if the parent may make them.
+fn made(doc: &Doc, look: &Look, some: impl Fn(&Device) -> bool) -> Result<Vec<Step>> {
+    let user = doc.namespaces()?.iter().any(|n| n.kind == "user") && look.host.euid == 0;
+    let mut steps = Vec::new();
+    for d in doc.devices()?.iter().filter(|d| some(d)) {
+        let act = device(&look.root, d);
+        if let (true, Act::Device { path, kind, major, minor, mode, uid, gid, .. }) = (user, act.clone())
+            && kind != "p"
+        {
+            steps.push(Step::parent(Act::Node { path, kind, major, minor, mode, uid, gid }));
+        }
+        steps.push(Step::child(act));
+    }
+    Ok(steps)
 }
 
 /// Whether it lies in /dev itself, and is no link there.

@@ -18,9 +18,8 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
     // What is made in /dev is made as soon as that is mounted: with the volumes in place the same
     // path may lead, by a link of the image's, into a directory of the host's.
     let on_dev = list.iter().find(|m| place(m) == Path::new("/dev"));
-    let acts = |acts: Vec<Act>| acts.into_iter().map(Step::child);
     if own_root && on_dev.is_none() {
-        steps.extend(acts(dev::of_dev(doc, look)?));
+        steps.extend(dev::of_dev(doc, look)?);
     }
     let mut terminal = doc.terminal();
     for (n, m) in list.iter().enumerate() {
@@ -37,7 +36,7 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
         steps.extend(at.mount(n, &m, to.clone(), late)?);
         // A /dev of the host's is left as it is.
         if own_root && to == Path::new("/dev") && !is_bind(&m) {
-            steps.extend(acts(dev::of_dev(doc, look)?));
+            steps.extend(dev::of_dev(doc, look)?);
         }
         if terminal && to == Path::new("/dev/pts") {
             steps.extend(process::terminal(doc, &look.root)?.map(Step::child));
@@ -45,7 +44,7 @@ pub(super) fn all(doc: &Doc, look: &Look, late: &mut Vec<Act>) -> Result<Vec<Ste
         }
     }
     if own_root && !on_dev.is_some_and(is_bind) {
-        steps.extend(acts(dev::others(doc, &look.root)?));
+        steps.extend(dev::others(doc, look)?);
     }
     if terminal {
         steps.extend(process::terminal(doc, &look.root)?.map(Step::child));
