@@ -91,6 +91,14 @@ stave limit -m 8M --pids-limit 77 web 2>err
 is 'limits: below what is in use' "$? $(grep -Ec "^stave-limit: write '8388608' to $group/$id/memory.max: unable to set memory limit to 8388608 \(current usage: [0-9]+, of which [0-9]+ cannot be reclaimed\)$" err)" '1 1'
 is 'limits: is as before' "$(value memory.max) $(value pids.max)" '67108864 30'
 is 'limits: and it lives' "$(stave exec web echo yes)" yes
+stave limit -m 40M web && stave limit -m 96M web
+stave exec web dd if=/dev/zero of=/dev/shm/y bs=1M count=36 2>/dev/null
+stave limit --undo web 2>err
+is 'limits: undone to less than what is in use' "$? $(grep -c "^stave-limit: write '41943040' to $group/$id/memory.max: unable to set memory limit to 41943040 (current usage: " err)" '1 1'
+is 'limits: is as before' "$(value memory.max) $(stave exec web echo lives)" '100663296 lives'
+stave exec web rm /dev/shm/y
+is 'limits: undone' "$(stave limit --undo web; value memory.max; stave limit --undo web; value memory.max)" '41943040
+67108864'
 is 'limits: files of v2' "$(stave limit --cgroup-conf memory.high=50331648 web; value memory.high)" 50331648
 is 'limits: undone' "$(stave limit --undo web; value memory.high)" max
 is 'limits: a controller that was not handed down' "$(stave limit --cpuset-cpus 0 --cpuset-mems 0 web; value cpuset.cpus)" 0
@@ -114,6 +122,18 @@ stave inspect web | stave mount | stave ns | stave limit | stave keep >/dev/null
 is 'limits: the next start has the updates' "$(value memory.max) $(value pids.max)" '50331648 25'
 is 'limits: in a fresh cgroup' "$(awk '$1 == "max" { print $2 }' "$group/$id/memory.events")" 0
 is 'limits: to be undone' "$(stave limit --undo web; value pids.max)" 30
+
+# Swap is what both together leave, now as after the next start.
+stave new both | stave limit -m 64M --memory-swap 80M >both.json
+id=$(found both)
+both() { echo "$(value memory.max) $(value memory.swap.max)"; }
+is 'limits: more memory, less swap' "$(stave limit -m 72M both; both)" '75497472 8388608'
+is 'limits: also at the next start' "$(stave limit both >/dev/null; stave inspect both | stave limit >/dev/null; both)" '75497472 8388608'
+is 'limits: neither' "$(stave limit -m -1 both; both)" 'max max'
+is 'limits: also at the next start' "$(stave inspect both | stave limit >/dev/null; both)" 'max max'
+is 'limits: undone' "$(stave limit --undo both; both)" '75497472 8388608'
+stave rm both >/dev/null
+id=$(found web)
 
 # What holds.
 mkdir -p /sys/fs/cgroup/top
