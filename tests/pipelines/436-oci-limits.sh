@@ -42,6 +42,11 @@ no 'v2 alone' update '{"unified": {"memory.min": "1"}}'
 like 'is said' "$err" 'invalid configuration'
 no 'not a list of processors' oci update x --cpuset-cpus 0-
 
+oci kill x KILL && soon sh -c 'stave-oci --root "$0" state x | grep -q stopped' "$T/oci"
+refuses 'one that has ended is not changed' 1 '^stave-oci: update x: container not running$' oci update x --memory 70M
+oci delete x && up '.linux.resources = {memory: {limit: 33554432}}'
+pid=$(oci state x | jq .pid)
+
 # Cgroups of its own go with it, deepest first; the parent stays.
 mkdir -p "$cg/memory/$parent/x/a/b" "$cg/freezer/$parent/x/c"
 echo "$pid" >"$cg/memory/$parent/x/a/b/cgroup.procs"

@@ -81,6 +81,9 @@ struct Single {
 /// The verb.
 pub fn update(container: &Container, words: &Update) -> Result<u8> {
     let _lock = container.lock()?;
+    if container.record()?.and_then(|r| r.running()).is_none() {
+        bail!("container not running");
+    }
     let mut doc = container.doc()?;
     for (flag, value) in
         [("l3-cache-schema", &words.l3_cache_schema), ("mem-bw-schema", &words.mem_bw_schema)]
