@@ -132,6 +132,22 @@ ok 'undone' stave limit --undo one
 is 'it is gone' "$(cgroups "$id")" ''
 stave rm one >/dev/null
 
+# Nobody runs without the limits that its document has.
+stave new free | stave limit -m 64M --pids-limit 9 >"$T/free.json"
+id=$(id_of free)
+rmdir "/sys/fs/cgroup/memory/stave/$id"
+refuses 'a cgroup that is gone' 125 "^stave-spawn: spawn $id: its document limits memory, but there is no /sys/fs/cgroup/memory/stave/$id \(stave limit $id\)\$" stave spawn free -- true
+refuses 'also in the background' 125 'but there is no /sys/fs/cgroup/memory/stave/' stave keep free -- true
+ok 'made again' stave limit --memory-reservation 32M free
+ok 'it runs' stave spawn free -- true
+stave limit --undo free
+ok 'undone' stave limit --undo free
+refuses 'all of it gone' 125 "but there is no /sys/fs/cgroup/" stave spawn free -- true
+stave rm free >/dev/null
+refuses 'nobody made it' 125 'its document limits pids, but there is no /sys/fs/cgroup/pids/stave/' \
+  sh -c 'echo "{\"linux\":{\"resources\":{\"pids\":{\"limit\":9}}}}" | stave spawn -- true'
+is 'and nothing is left of it' "$(stave ps -aq)" ''
+
 # What holds may be set above, and is not taken away with it.
 top=stave-482-$$
 mkdir "/sys/fs/cgroup/memory/$top" "/sys/fs/cgroup/pids/$top"

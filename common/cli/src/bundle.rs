@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use doc::Doc;
 use state::{Host, Place, Record, Roots};
 use std::fs;
+use std::path::PathBuf;
 use step::{Act, IdMap, Step};
 
 /// Gives the document an id where it has none. Whether it was given now.
@@ -44,7 +45,8 @@ pub fn steps(doc: &Doc, host: &Host, sync: bool) -> Result<Vec<Step>> {
     Ok(acts.into_iter().map(Step::parent).collect())
 }
 
-/// Holds a container that is about to be started. Post-condition: it does not run, and may.
+/// Holds a container that is about to be started. Post-condition: it does not run, and may; its limits are held
+/// by a cgroup, where there are any.
 pub fn hold(verb: &str, id: &str, doc: &Doc, host: &Host) -> Result<fs::File> {
     let lock = state::lock(&host.roots, id)?;
     if let Some(pid) = Record::read(&host.roots, id).ok().flatten().and_then(|r| r.running()) {
@@ -53,7 +55,29 @@ pub fn hold(verb: &str, id: &str, doc: &Doc, host: &Host) -> Result<fs::File> {
     if host.is_frozen(&state::cgroup(id, doc)) {
         bail!("{verb} {id}: its cgroup is paused (stave resume {id})");
     }
+    if let Some((controller, at)) = unheld(id, doc, host)? {
+        let at = at.display();
+        bail!("{verb} {id}: its document limits {controller}, but there is no {at} (stave limit {id})");
+    }
     Ok(lock)
+}
+
+/// A controller that the document has limits of, and the cgroup that would hold them and is not there: nobody made
+/// it, or it went with the machine's last boot. Rules for devices are no limit, and what they would keep out is
+/// kept out otherwise then; a unit's cgroup is made with its first process.
+fn unheld(id: &str, doc: &Doc, host: &Host) -> Result<Option<(String, PathBuf)>> {
+    let place = Place::of(doc, id)?;
+    let asked = doc.resources()?.controllers();
+    if place.unit.is_some() || asked.is_empty() {
+        return Ok(None);
+    }
+    let dirs = host.cgroup_dirs(&place.path, &asked);
+    let of = |c: &String| {
+        let v1 = if c == "io" { "blkio" } else { c };
+        dirs.iter().find(|d| d.controllers.iter().any(|x| x == c || x == v1))
+    };
+    let gone = asked.iter().filter_map(|c| of(c).map(|d| (c, d))).find(|(_, d)| !d.path.is_dir());
+    Ok(gone.map(|(c, d)| (c.clone(), d.path.clone())))
 }
 
 /// All that a container may have left, as steps to undo; computed from its id, and from its
