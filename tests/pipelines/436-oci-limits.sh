@@ -54,6 +54,13 @@ ok 'deleted' oci delete -f x
 is 'with all of its cgroups' "$(find $cg -maxdepth 6 -path "*/$parent/x*" 2>/dev/null)" ''
 ok 'the parent stays' test -d "$cg/memory/$parent"
 
+# What starts a container needs little of its memory.
+b '.process.args = ["true"] | .linux.resources = {memory: {limit: 524288}}'
+ok '512 KiB are enough to run' oci run -b "$T/b" x
+ok 'and to be created, started, deleted' sh -c 'stave-oci --root "$0" create -b "$1" x && stave-oci --root "$0" start x' "$T/oci" "$T/b"
+soon sh -c 'stave-oci --root "$0" state x | grep -q stopped' "$T/oci"
+oci delete x
+
 # A cgroup that is there: after a failure it is as it was.
 for h in memory cpu pids; do mkdir "$cg/$h/$parent/x"; done
 echo 77777 >"$cg/pids/$parent/x/pids.max"
