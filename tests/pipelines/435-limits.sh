@@ -20,6 +20,14 @@ else
   skip 'memory and swap' 'this kernel does not count swap'
 fi
 is 'reservation' "$(value memory memory.soft_limit_in_bytes)" 50331648
+
+# Memory and swap where it is not said.
+both() { jq -c '.linux.resources.memory | [.limit, .swap] | map(. / 1048576)'; }
+is 'of memory alone both are twice' "$(stave new | stave limit -m 64M | tee b.json | both)" '[64,128]'
+is 'and again' "$(stave limit -m 32M <b.json | both)" '[32,64]'
+is 'what was chosen stays' "$(stave limit -m 80M <"$T/a.json" | both)" '[80,96]'
+is 'none, too' "$(stave limit --memory-swap -1 <b.json | stave limit -m 32M | jq -c '.linux.resources.memory | [.limit, .swap]')" '[33554432,-1]'
+stave rm "$(jq -r .stave.id b.json)" >/dev/null
 is 'swappiness' "$(value memory memory.swappiness)" 10
 is 'shares' "$(value cpu cpu.shares)" 512
 is 'quota and period' "$(value cpu cpu.cfs_quota_us) $(value cpu cpu.cfs_period_us)" '20000 50000'

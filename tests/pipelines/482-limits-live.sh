@@ -35,7 +35,8 @@ ok 'undo' stave limit web --undo
 is 'then the one before' "$(value cpu.shares) $(value cpu.cfs_quota_us)" '1024 50000'
 shown=$(stave limit --undo -n web | grep '^echo' | sort)
 is 'the shell of it' "$shown" "$(printf 'echo %s >/sys/fs/cgroup/%s\n' \
-  100000 "cpu/stave/$id/cpu.cfs_period_us" -1 "cpu/stave/$id/cpu.cfs_quota_us" 67108864 "memory/stave/$id/memory.limit_in_bytes" | sort)"
+  100000 "cpu/stave/$id/cpu.cfs_period_us" -1 "cpu/stave/$id/cpu.cfs_quota_us" 67108864 "memory/stave/$id/memory.limit_in_bytes" \
+  134217728 "memory/stave/$id/memory.memsw.limit_in_bytes" | sort)"
 ok 'undo' stave limit --undo web
 is 'and the first' "$(value memory.limit_in_bytes) $(value cpu.cfs_quota_us) $(doc '.linux.resources | [.memory.limit, .cpu]')" '67108864 -1 [67108864,null]'
 is 'nothing is kept any more' "$(doc .stave.was)" null

@@ -46,7 +46,7 @@ is_former 'one of two'
 
 # The hierarchy can only be read.
 unshare -m sh -c "mount -o remount,ro,bind /sys/fs/cgroup/memory && stave limit -m 32M web" 2>err
-is 'a hierarchy that cannot be written' "$? $(cat err)" "1 stave-limit: write '33554432' to /sys/fs/cgroup/memory/stave/$id/memory.limit_in_bytes: Read-only file system"
+is 'a hierarchy that cannot be written' "$? $(cat err)" "1 stave-limit: limit /sys/fs/cgroup/memory/stave/$id: write '33554432' to memory.limit_in_bytes: Read-only file system"
 is_former 'read-only'
 unshare -m sh -c "mount -o remount,ro,bind /sys/fs/cgroup/pids && stave new ro | stave limit --pids-limit 5 >/dev/null" 2>err
 like 'nor can a cgroup be made' "$(cat err)" '^stave-limit: make directory /sys/fs/cgroup/pids/stave/[0-9a-f]+: Read-only file system$'

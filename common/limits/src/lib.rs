@@ -186,6 +186,11 @@ fn limit(file: &str, value: i64) -> Setting {
     Setting { optional: value == -1, ..one(file, value) }
 }
 
+/// Twice the memory is what nobody need have asked for: where the kernel does not count swap, it is let be.
+fn usual_swap(m: &doc::Memory) -> bool {
+    m.limit.is_some_and(|n| m.swap == Some(n.saturating_mul(2)))
+}
+
 /// What kernels call differently, and may count differently.
 fn or(first: Setting, file: &str, text: String) -> Setting {
     Setting { or: Some((file.to_owned(), text)), ..first }

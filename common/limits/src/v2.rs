@@ -1,6 +1,6 @@
 //! Limits as the files of cgroup v2 have them (kernel documentation, admin-guide/cgroup-v2.rst).
 
-use crate::{PERIOD, group, huge_pages, max, numbers, one, or};
+use crate::{PERIOD, group, huge_pages, max, numbers, one, or, usual_swap};
 use doc::{Resources, Throttle};
 use state::CgroupDir;
 use step::{Act, Setting};
@@ -40,7 +40,7 @@ fn memory(r: &Resources) -> Vec<Setting> {
     };
     let free = |text: &str| text == "0" || text == "max";
     let list = [
-        swap.map(|n| Setting { optional: free(&n), ..one("memory.swap.max", n) }),
+        swap.map(|n| Setting { optional: free(&n) || usual_swap(m), ..one("memory.swap.max", n) }),
         limit.map(|n| Setting { optional: n == -1, ..one("memory.max", max(n)) }),
         m.reservation.filter(|n| *n != 0).map(|n| Setting { optional: n == -1, ..one("memory.low", max(n)) }),
     ];

@@ -15,7 +15,7 @@ pub struct Limit {
     /// Memory: a number and b, k, m, g, 6m at least; -1: no limit
     #[arg(short = 'm', long, value_name = "SIZE", value_parser = memory, allow_negative_numbers = true)]
     pub memory: Option<i64>,
-    /// Memory and swap together; -1: no limit
+    /// Memory and swap together, twice the memory where it is not said; -1: no limit
     #[arg(long, value_name = "SIZE", value_parser = parse::size_or_none, allow_negative_numbers = true)]
     pub memory_swap: Option<i64>,
     /// Memory that is left to it when others need some; -1: none
@@ -106,7 +106,7 @@ fn memory(text: &str) -> Result<i64, String> {
 /// device have the new entries alone; rules for devices stand for all.
 pub(crate) fn changes(flags: &Limit, doc: &Doc, host: &Host) -> Result<Value> {
     let mut only = Doc::default();
-    edit(flags, &mut only, host)?;
+    set(flags, swap(flags, doc)?, &mut only, host)?;
     if !flags.device_cgroup_rule.is_empty() {
         let mut after = doc.clone();
         edit(flags, &mut after, host)?;
@@ -139,11 +139,26 @@ pub(crate) fn processors(list: &str) -> std::collections::BTreeSet<u32> {
     list.split(',').filter_map(part).flatten().collect()
 }
 
+/// Memory and swap together. Where nothing is said it is twice the memory, as to docker and podman; what was
+/// chosen before stays.
+fn swap(flags: &Limit, doc: &Doc) -> Result<Option<i64>> {
+    let said = flags.memory_swap.filter(|n| *n != 0);
+    let Some(limit) = flags.memory.filter(|n| *n > 0 && said.is_none()) else { return Ok(said) };
+    let memory = doc.resources()?.memory;
+    let twice = |n: i64| n.saturating_mul(2);
+    let chosen = memory.swap.is_some_and(|n| n != 0 && memory.limit.map(twice) != Some(n));
+    Ok((!chosen).then(|| twice(limit)))
+}
+
 pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
+    set(flags, swap(flags, doc)?, doc, host)
+}
+
+fn set(flags: &Limit, swap: Option<i64>, doc: &mut Doc, host: &Host) -> Result<()> {
     on_this_machine(flags, host)?;
     let at = |key: &str| format!("/linux/resources/{key}");
     let mut asked = Doc::default();
-    for (key, value) in numbers(flags)? {
+    for (key, value) in numbers(flags, swap)? {
         asked.set(&at(key), value)?;
     }
     if let Some(asked) = asked.get("/linux/resources") {
@@ -192,11 +207,11 @@ pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
 }
 
 /// What is one number, or one word, by its key.
-fn numbers(flags: &Limit) -> Result<Vec<(&'static str, Value)>> {
+fn numbers(flags: &Limit, swap: Option<i64>) -> Result<Vec<(&'static str, Value)>> {
     let mut list: Vec<(&str, Value)> = Vec::new();
     let mut put = |key, value: Option<Value>| list.extend(value.map(|v| (key, v)));
     put("memory/limit", flags.memory.map(Value::from));
-    put("memory/swap", flags.memory_swap.filter(|n| *n != 0).map(Value::from));
+    put("memory/swap", swap.map(Value::from));
     put("memory/reservation", flags.memory_reservation.map(Value::from));
     put("memory/swappiness", flags.memory_swappiness.filter(|n| *n >= 0).map(Value::from));
     put("memory/disableOOMKiller", flags.oom_kill_disable.then(|| true.into()));
