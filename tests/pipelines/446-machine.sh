@@ -8,6 +8,27 @@ need jq gcc
 [ "$(id -u)" = 0 ] || skip_all 'an ordinary user cannot write to these anyway'
 rootfs
 before=$(snapshot)
+# What the host lends, its null device over a hidden file, keeps its owner and mode: root inside is the root
+# who owns it. The host's stands in for one in a mount namespace of its own.
+own_null() { unshare -m sh -c 'mkdir dev && mount -t tmpfs none dev && cp -a /dev/null dev/null && mount --bind dev/null /dev/null && cd . && "$@" 2>&1 | cat; stat -c "%a %u:%g" /dev/null' sh "$@"; rmdir dev; }
+tamper='chmod 600 /proc/keys; chown 33:34 /proc/keys; touch -d 2001-01-01 /proc/keys; echo x >/proc/keys && cat /proc/keys && echo null'
+like 'a hidden file can be written to, and not changed' "$(own_null stave run --rm --cap-add ALL --rootfs "$B" sh -c "$tamper" | tr '\n' ' ')" '^(ch[a-z]*: [^ ]*: Read-only file system )+.*null 666 0:0 $'
+same='.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
+bundle lent "$same | .process.args = [\"sh\", \"-c\", \"chmod 600 /dev/null; chown 33 /dev/null; echo x >/dev/null && echo null\"] | .process.capabilities[] += [\"CAP_FOWNER\", \"CAP_CHOWN\"]"
+like 'nor a device in a user namespace where ids are the host'"'"'s' "$(own_null stave-oci --root "$T/oci" run -b lent lent | tr '\n' ' ')" '^(ch[a-z]*: [^ ]*: Read-only file system )+null 666 0:0 $'
+
+# A path that can only be read, with all below it: in a proc of the host's, binfmt_misc is there.
+mkdir kernel kernel/sys kernel/sys/misc && mount -t tmpfs none kernel/sys/misc
+bundle below '.linux.readonlyPaths = ["/kernel/sys"] | .process.args = ["sh", "-c", "for d in sys/misc sys .; do { echo x >/kernel/$d/register; } 2>/dev/null && echo $d; done"]' \
+  ".mounts += [{destination: \"/kernel\", type: \"bind\", source: \"$T/kernel\", options: [\"rbind\"]}]"
+is 'what is mounted below a read-only path' "$(oci run -b below below 2>&1)" .
+umount kernel/sys/misc
+
+# No device comes over a file of the kernel's, to which the image may have a link.
+ln -s /proc/self/attr/current lent/rootfs/link
+jq '.linux.devices = [{path: "/link", type: "c", major: 1, minor: 3}] | .process.args = ["true"]' lent/config.json >changed && mv changed lent/config.json
+refuses 'a device by a link into /proc' 1 'make device /link: .*(not device 1:3|inside /proc)' oci run -b lent lent
+
 stave run -d --name web -m 64M --rootfs "$B" sleep 1000 >/dev/null
 # inside SHELL: as root of the container, with its default rights.
 inside() { stave exec web sh -c "$1" 2>&1; }

@@ -289,8 +289,7 @@ pub(crate) fn mask(root: &Path, path: &Path) -> Result<()> {
         other => other?,
     };
     if !inroot::is_dir(&at)? {
-        let null = host_device(Path::new("/dev/null"), NULL)?;
-        return Ok(Tree::of_file(null, false)?.attach(at)?);
+        return Ok(of_host(Path::new("/dev/null"), NULL)?.attach(at)?);
     }
     EMPTY.with_borrow_mut(|empty| {
         let tree = match empty.as_ref().map(|first| Tree::of_file(first, false)) {
@@ -303,7 +302,8 @@ pub(crate) fn mask(root: &Path, path: &Path) -> Result<()> {
     })
 }
 
-/// Post-condition: nothing at or below the path, on this file system, can be written.
+/// Post-condition: nothing at or below the path can be written, in what is mounted there either: below a
+/// /proc/sys of the host's that would be binfmt_misc, by which a file comes to be run outside.
 pub(crate) fn readonly(root: &Path, path: &Path) -> Result<()> {
     let root = root_at(root)?;
     if path == Path::new("/") {
@@ -331,6 +331,15 @@ fn host_device(path: &Path, node: Node) -> Result<OwnedFd> {
     Err(because(Errno(sys::ENODEV), format!("{} of the host is not device {major}:{minor}", path.display())))
 }
 
+/// The same as a mount by which its owner and mode stay what they are on the host: root inside may be the
+/// root who owns it. A device takes data all the same, and nobody has to run it.
+fn of_host(path: &Path, node: Node) -> Result<Tree> {
+    let tree = Tree::of_file(host_device(path, node)?, false)?;
+    tree.inert()?;
+    tree.readonly()?;
+    Ok(tree)
+}
+
 /// A device within a root, made or, where that is not allowed (a user namespace), bound: the one that
 /// the parent made for it, else the host's.
 pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u32, u32)) -> Result<()> {
@@ -352,8 +361,11 @@ pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u3
         }
     }
     let tree = match given {
-        Some(tree) => tree,
-        None => Tree::of_file(host_device(path, node)?, false)?,
+        Some(tree) => {
+            tree.inert()?;
+            tree
+        }
+        None => of_host(path, node)?,
     };
     let target = match target.map_or_else(|| inroot::make_new(&root, path), Ok) {
         Err(e @ Errno(sys::EEXIST)) => match there(e)? {
@@ -362,8 +374,10 @@ pub(crate) fn device(root: &Path, path: &Path, node: Node, mode: u32, owner: (u3
         },
         made => made?,
     };
-    // Nobody has to run it.
-    tree.inert()?;
+    // The kernel's files are empty as well.
+    if mount::magic_of(&target)? == mount::PROC {
+        return Err(because(Errno(sys::EPERM), "cannot be made because it is inside /proc".into()));
+    }
     Ok(tree.attach(target)?)
 }
 

@@ -66,12 +66,15 @@ impl Act {
                 let p = at(root, path);
                 format!(
                     "if [ -d {p} ]; then mount -t tmpfs -o ro,nr_inodes=1 tmpfs {p}; \
-                     elif [ -e {p} ]; then mount --bind /dev/null {p}; fi"
+                     elif [ -e {p} ]; then mount --bind /dev/null {p}; mount -o remount,bind,ro,nosuid,noexec {p}; fi"
                 )
             }
             Act::Readonly { root, path } => {
                 let p = at(root, path);
-                format!("if [ -e {p} ]; then mount --rbind {p} {p}; mount -o remount,bind,ro {p}; fi")
+                format!(
+                    "if [ -e {p} ]; then mount --rbind {p} {p}; \
+                     findmnt -nrRo TARGET {p} | while read -r m; do mount -o remount,bind,ro \"$m\"; done; fi"
+                )
             }
             Act::Propagate { at, how } => format!("mount --make-{how} {}", q(at)),
             Act::PropagateHolder { of, how } => {

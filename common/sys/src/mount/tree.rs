@@ -99,9 +99,9 @@ impl Tree {
         if words.recursive.is_empty() { Ok(()) } else { set_attributes(self, true, words.recursive) }
     }
 
-    /// Read-only, its other attributes kept.
+    /// Read-only, with all that is mounted below it; other attributes are kept.
     pub fn readonly(&self) -> Result<()> {
-        set_attributes(self, false, Change { set: attr::RDONLY, clear: 0 })
+        set_attributes(self, true, Change { set: attr::RDONLY, clear: 0 })
     }
 
     /// Nothing on it runs, with others' rights or at all; its other attributes kept.
