@@ -26,7 +26,7 @@ services:
     init: true
   client:
     image: busybox
-    command: sh -c 'for i in 1 2 3 4 5 6 7 8 9; do said=$$(nc api 90 </dev/null); [ -z "$$said" ] || break; sleep 0.2; done; echo "$$said"; exit 5'
+    command: sh -c 'for i in $$(seq 50); do said=$$(nc api 90 </dev/null); [ -z "$$said" ] || break; sleep 0.2; done; echo "$$said"; exit 5'
     depends_on: [api]
     read_only: true
 END

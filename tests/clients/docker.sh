@@ -27,7 +27,7 @@ step 0 'echo through | docker run -i --rm busybox cat'
 step 0 'docker run --rm busybox sh -c "cat /proc/self/oom_score_adj; umask; pwd; env | sort | grep -v HOSTNAME"'
 at 0 'docker run --rm -it busybox sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
+> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
 END
 at 0 'docker run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo ready; sleep 5 & wait"' <<END
 ? ready
@@ -59,7 +59,7 @@ step 0 'docker run --rm --network host --uts host --ipc host --pid host busybox 
 step 0 'docker run --rm --network none --memory 64m --memory-reservation 32m --memory-swappiness 10 --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 50 busybox sh -c "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares cpuset/cpuset.cpus pids/pids.max memory/memory.swappiness"'
 step 137 'docker run --name oom --memory 16m busybox sh -c "tail /dev/zero; exit 137"'
 step 0 'docker inspect -f "{{.State.ExitCode}} {{.State.Status}} {{.State.OOMKilled}}" oom; docker rm oom'
-step 0 'docker run --rm --network none --pids-limit 4 busybox sh -c "for i in 1 2 3 4 5; do sleep 1 & done" 2>&1 | grep -c fork'
+step 0 'docker run --rm --network none --pids-limit 4 busybox sh -c "for i in 1 2 3 4 5; do sleep 30 & done" 2>&1 | grep -c fork'
 step 125 'docker run --rm --network none --memory 1k busybox true'
 
 # A container that stays.
@@ -76,10 +76,10 @@ step 126 'docker exec web /etc'
 step 0 'echo in | docker exec -i web cat'
 at 0 'docker exec -it web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
+> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
 END
-step 0 'docker run -d --name hc --health-cmd "test -e /well" --health-interval 200ms --health-retries 1 busybox sh -c "sleep 0.5; touch /well; exec sleep 100" && for state in unhealthy healthy; do for i in 1 2 3 4 5 6 7 8 9; do [ "$(docker inspect -f "{{.State.Health.Status}}" hc)" = $state ] && echo $state && break; sleep 0.2; done; done; docker rm -f hc'
-step 0 'docker exec -d web touch /tmp/detached; for i in 1 2 3 4 5 6 7 8 9; do docker exec web ls /tmp/detached 2>/dev/null && break; done'
+step 0 'docker run -d --name hc --health-cmd "test -e /well" --health-interval 200ms --health-retries 1 busybox sleep 100 && for state in unhealthy healthy; do for i in $(seq 50); do [ "$(docker inspect -f "{{.State.Health.Status}}" hc)" = $state ] && echo $state && break; sleep 0.1; done; docker exec hc touch /well; done; docker rm -f hc'
+step 0 'docker exec -d web touch /tmp/detached; for i in $(seq 50); do docker exec web ls /tmp/detached 2>/dev/null && break; done'
 step 0 'docker top web -o pid,comm | head -2 | sed "s/[0-9][0-9]*/PID/"'
 step 0 'docker stats --no-stream --format "{{.Name}} {{.PIDs}} {{.MemUsage}}" web | sed "s/[1-9][0-9]* [0-9.]*[kKM]*iB /N USED /"'
 step 0 'docker update --cpus 0.25 --memory 100m --memory-swap 100m --pids-limit 40 web && docker exec web sh -c "cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us memory/memory.limit_in_bytes pids/pids.max"'
@@ -87,7 +87,7 @@ step 1 'docker update --memory 4k web'
 step 0 'docker pause web && docker ps --format "{{.Names}} {{.State}}"'
 step 1 'docker exec web true'
 step 0 'docker unpause web && docker ps --format "{{.Names}} {{.State}}"'
-step 0 'docker kill -s HUP web; sleep 0.3; docker logs web'
+step 0 'docker kill -s HUP web; for i in $(seq 50); do docker logs web 2>&1 | grep -q hup && break; sleep 0.1; done; docker logs web'
 step 0 'echo file >f && docker cp f web:/srv/f && docker exec web cat /srv/f && docker cp web:/etc/passwd - | tar t; docker diff web | sort'
 step 0 'docker commit web saved && docker run --rm saved cat /srv/f'
 step 1 'docker checkpoint create web point'
@@ -99,8 +99,8 @@ step 0 'docker start web && docker kill web && docker wait web && docker rm web'
 step 0 'docker run -d --name deaf busybox sh -c "trap : TERM; while :; do sleep 0.1; done" && docker stop -t 1 deaf && docker inspect -f "{{.State.ExitCode}}" deaf && docker rm deaf'
 step 0 'docker create --name again busybox echo again && docker start -a again && docker start -a again && docker logs again && docker rm again'
 step 0 'docker run -d --name talk -i busybox sh -c "read a; echo got \$a" && echo word | docker attach talk >/dev/null; docker wait talk; docker logs talk; docker rm talk'
-step 0 'docker run -d --name loop --restart on-failure:2 busybox false; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; [ "$(docker inspect -f "{{.RestartCount}} {{.State.Status}}" loop)" != "2 exited" ] || break; done; docker inspect -f "{{.RestartCount}} {{.State.ExitCode}}" loop; docker rm loop'
-step 0 'docker run -d --name port -p 8080:80 busybox httpd -f -h /etc && for i in 1 2 3 4 5 6 7 8 9; do docker run --rm --network container:port busybox wget -qO- http://127.0.0.1/group && break; sleep 0.2; done; docker port port; docker rm -f port'
+step 0 'docker run -d --name loop --restart on-failure:2 busybox false; for i in $(seq 60); do sleep 0.3; [ "$(docker inspect -f "{{.RestartCount}} {{.State.Status}}" loop)" != "2 exited" ] || break; done; docker inspect -f "{{.RestartCount}} {{.State.ExitCode}}" loop; docker rm loop'
+step 0 'docker run -d --name port -p 8080:80 busybox httpd -f -h /etc && for i in $(seq 50); do docker run --rm --network container:port busybox wget -qO- http://127.0.0.1/group 2>/dev/null && break; sleep 0.2; done; docker port port; docker rm -f port'
 step 1 'docker start nosuch'
 
 # The builder, classic and new: each RUN is a container of the runtime.

@@ -46,7 +46,7 @@ step 0 'echo lost | podman run --rm busybox cat'
 step 0 'podman run --rm busybox sh -c "ls /proc/self/fd | wc -l; cat /proc/self/oom_score_adj; umask; pwd; env | sort | grep -v HOSTNAME"'
 at 0 'podman run --rm -it busybox sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
+> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
 END
 at 0 'podman run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo ready; sleep 5 & wait"' <<END
 ? ready
@@ -102,10 +102,10 @@ step 137 'podman exec web sh -c "kill -9 \$\$"'
 step 127 'podman exec web nosuch'
 step 126 'podman exec web /etc'
 step 0 'echo in | podman exec -i web cat'
-step 0 'podman exec -d web touch /tmp/detached; for i in 1 2 3 4 5 6 7 8 9; do podman exec web ls /tmp/detached 2>/dev/null && break; done'
+step 0 'podman exec -d web touch /tmp/detached; for i in $(seq 50); do podman exec web ls /tmp/detached 2>/dev/null && break; done'
 at 0 'podman exec -it web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in 1 2 3 4 5; do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
+> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
 END
 step 0 'podman top web pid user args | sed "s/^[0-9][0-9]*  */PID /"'
 step 0 'podman top web -o pid,comm | head -2'
@@ -114,7 +114,7 @@ step 0 'podman update --cpus 0.25 --memory 100m web && podman exec web sh -c "cd
 step 0 'podman pause web && podman ps --format "{{.Names}} {{.State}}"'
 step 255 'podman exec web true'
 step 0 'podman unpause web && podman ps --format "{{.Names}} {{.State}}"'
-step 0 'podman kill -s HUP web; sleep 0.3; podman logs web'
+step 0 'podman kill -s HUP web; for i in $(seq 50); do podman logs web 2>&1 | grep -q hup && break; sleep 0.1; done; podman logs web'
 step 0 'echo file >f && podman cp f web:/srv/f && podman exec web cat /srv/f && podman cp web:/etc/passwd - | tar t'
 step 0 'podman diff web | sort'
 step 0 'podman commit -q web saved && podman run --rm saved cat /srv/f'
@@ -128,15 +128,15 @@ step 0 'podman run -d --name deaf busybox sh -c "trap : TERM; while :; do sleep 
 step 0 'podman create --name again busybox echo again && podman start -a again && podman start -a again && podman logs again'
 step 1 'podman rm web; podman rm -f again; podman start web; podman rm nosuch'
 step 0 'podman run -d --name talk -i busybox sh -c "read a; echo got \$a" && echo word | podman attach talk; podman wait talk; podman logs talk; podman rm talk'
-step 0 'podman run -d --name loop --restart on-failure:2 busybox false; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; [ "$(podman inspect -f "{{.RestartCount}} {{.State.Status}}" loop)" != "2 exited" ] || break; done; podman inspect -f "{{.RestartCount}} {{.State.ExitCode}}" loop; podman rm loop'
-step 0 'podman run -d --name port -p 127.0.0.1:8080:80 busybox httpd -f -h /etc && for i in 1 2 3 4 5 6 7 8 9; do busybox wget -qO- http://127.0.0.1:8080/group && break; sleep 0.2; done; podman port port; podman rm -f -t 0 port'
+step 0 'podman run -d --name loop --restart on-failure:2 busybox false; for i in $(seq 60); do sleep 0.3; [ "$(podman inspect -f "{{.RestartCount}} {{.State.Status}}" loop)" != "2 exited" ] || break; done; podman inspect -f "{{.RestartCount}} {{.State.ExitCode}}" loop; podman rm loop'
+step 0 'podman run -d --name port -p 127.0.0.1:8080:80 busybox httpd -f -h /etc && for i in $(seq 50); do busybox wget -qO- http://127.0.0.1:8080/group 2>/dev/null && break; sleep 0.2; done; podman port port; podman rm -f -t 0 port'
 step 0 'podman run -d --name hc --health-cmd "test -e /tmp/well" --health-interval disable busybox sleep 100 && podman healthcheck run hc; echo $?; podman exec hc touch /tmp/well; podman healthcheck run hc; echo $?; podman inspect -f "{{.State.Health.Status}} {{.State.Healthcheck.Status}}" hc; podman rm -f -t 0 hc'
 
 # A pod: three containers that share.
 step 0 'podman pod create --name p --hostname pod --infra-image busybox --infra-command "sleep 100"'
-step 0 'podman run -d --pod p --name one busybox sh -c "while :; do echo answer | nc -l -p 90; done" && podman run --rm --pod p busybox sh -c "hostname; for i in 1 2 3 4 5; do nc 127.0.0.1 90 </dev/null && break; sleep 0.2; done"'
+step 0 'podman run -d --pod p --name one busybox sh -c "while :; do echo answer | nc -l -p 90; done" && podman run --rm --pod p busybox sh -c "hostname; for i in \$(seq 50); do nc 127.0.0.1 90 </dev/null && break; sleep 0.2; done"'
 step 0 'podman pod ps --format "{{.Name}} {{.Status}} {{.NumberOfContainers}}"; podman pod top p user args | sort'
 step 0 'for n in net uts ipc; do [ "$(podman exec one readlink /proc/1/ns/$n)" = "$(podman exec -l readlink /proc/1/ns/$n)" ] && echo same $n; done'
-step 0 'podman pod pause p; podman pod ps --format "{{.Status}}"; podman pod unpause p; podman pod stop -t 0 p; podman pod ps --format "{{.Status}}"; podman pod start p; podman pod ps --format "{{.Status}}"; podman pod rm -f -t 0 p'
+step 0 'podman pod pause p; podman pod ps --format "{{.Status}}"; podman pod unpause p; podman pod stop -t 0 p; podman pod ps --format "{{.Status}}"; podman pod start p; podman pod ps --format "{{.Status}}"; podman pod rm -f -t 0 p 2>/dev/null || { sleep 1; podman pod rm -f -t 0 p; }'
 step 0 'podman run -d --name all busybox sleep 100; podman rm -f -t 0 -a; podman ps -a -q; ls "$SIDE/run/overlay-containers"'
 step 0 'find /sys/fs/cgroup -type d -name "libpod-*"'

@@ -31,7 +31,7 @@ step() {
 cat >"$SIDE/home/mountinfo" <<'END'
 sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //; s/(shared|master|propagate_from):[0-9]+/\1/g; s/,(lowerdir|upperdir|workdir)=[^ ,]*//g; s/,nr_inodes=1\b//
 s,^(/null /proc/[a-z_]+) .*,\1,; s,^(/ /sys/fs/cgroup) r[ow],\1,; / \/sys\/fs\/cgroup\/unified /d
-s!^(/[a-z]+ /dev/(null|zero|full|random|urandom|tty)) rw,nosuid,noexec,!\1 rw,!'
+s!^(/[a-z]+ /dev/(null|zero|full|random|urandom|tty)) r[ow],nosuid,noexec,!\1 rw,!'
 END
 chmod 755 "$SIDE/home/mountinfo"
 export PATH="$SIDE/home:$PATH"

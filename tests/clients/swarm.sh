@@ -39,7 +39,7 @@ step 0 'docker service ps --format "{{.Name}} {{.Image}} {{.DesiredState}}" web 
 step 0 'docker service rollback -d -q web >/dev/null; settled 3 busybox:latest'
 step 0 'docker service scale -d web=1 >/dev/null; settled 1 busybox:latest; docker service scale -d web=2 >/dev/null; settled 2 busybox:latest'
 step 1 'victim=$(docker ps -q | head -1); docker kill $victim >/dev/null; settled 2 busybox:latest; docker ps -q | grep -c $victim'
-step 0 'docker service create -d -q --name every --mode global --no-resolve-image --restart-condition none busybox true >/dev/null; for i in 1 2 3 4 5 6 7 8 9; do docker service ps --format "{{.CurrentState}}" every | grep -o Complete && break; sleep 0.3; done'
+step 0 'docker service create -d -q --name every --mode global --no-resolve-image --restart-condition none busybox true >/dev/null; for i in $(seq 50); do docker service ps --format "{{.CurrentState}}" every | grep -o Complete && break; sleep 0.3; done'
 step 0 'docker service rm web every; for i in $(seq 50); do [ -n "$(docker ps -q)" ] || break; sleep 0.1; done; docker ps -q; docker service ls -q'
 step 0 'docker network rm inner; docker secret rm key >/dev/null; docker swarm leave --force; docker info -f "{{.Swarm.LocalNodeState}}"'
 step 0 'find /sys/fs/cgroup/*/docker -mindepth 1 -type d ! -name buildkit'
