@@ -66,6 +66,20 @@ ok 'a burst, and idle' stave limit --cpu-quota 50000 --cpu-burst 20000 --cpu-idl
 is 'as asked' "$(value cpu.cfs_burst_us) $(value cpu.idle)" '20000 1'
 ok 'undone' stave limit --undo web
 is 'not any more' "$(value cpu.cfs_burst_us) $(value cpu.idle)" '0 0'
+stave limit -c 300 web && stave limit --cpu-idle 1 web
+ok 'undone' stave limit --undo web
+is 'the weight is what it was' "$(value cpu.idle) $(value cpu.shares)" '0 300'
+no 'idle, and what cannot be' stave limit --cpu-idle 1 --pids-limit 99999999999 web
+is 'too' "$(value cpu.idle) $(value cpu.shares)" '0 300'
+stave limit --undo web
+ok 'a weight while it is idle' sh -c 'stave limit --cpu-idle 1 -c 512 web && stave limit -c 700 web'
+is 'is not in force' "$(value cpu.idle) $(value cpu.shares)" '1 3'
+ok 'then it is not' stave limit --cpu-idle 0 web
+is 'the weight is the last one' "$(value cpu.idle) $(value cpu.shares) $(doc .linux.resources.cpu.shares)" '0 700 700'
+ok 'undone' stave limit --undo web
+is 'idle' "$(value cpu.idle)" 1
+ok 'undone twice' sh -c 'stave limit --undo web && stave limit --undo web'
+is 'as it was' "$(value cpu.idle) $(value cpu.shares)" '0 1024'
 
 # A refusal leaves all as it was, in both.
 was=$(stave inspect web)

@@ -105,6 +105,13 @@ is 'limits: a controller that was not handed down' "$(stave limit --cpuset-cpus 
 is 'limits: undone' "$(stave limit --undo web; value cpuset.cpus.effective)" 0-1
 is 'limits: burst and idle' "$(stave limit --cpu-quota 50000 --cpu-burst 9000 --cpu-idle 1 web; value cpu.max.burst) $(value cpu.idle)" '9000 1'
 is 'limits: undone' "$(stave limit --undo web; value cpu.max.burst) $(value cpu.idle) $(value cpu.max)" '0 0 max 100000'
+stave limit -c 512 web && stave limit --cpu-idle 1 web
+is 'limits: idle undone: the weight is what it was' "$(stave limit --undo web; value cpu.idle) $(value cpu.weight)" '0 59'
+stave limit --cpu-idle 1 web && stave limit -c 1024 web
+is 'limits: a weight while it is idle is the next one' "$(value cpu.idle; stave limit --cpu-idle 0 web; value cpu.weight)" '1
+100'
+for _ in 1 2 3 4; do stave limit --undo web; done
+is 'limits: undone' "$(value cpu.idle) $(value cpu.weight)" '0 100'
 if [ -e "$group/$id/io.weight" ] || { stave limit --blkio-weight 500 web 2>/dev/null && stave limit --undo web; }; then
   disk=$(awk '$4 ~ /^vda$/ { print $4 }' /proc/partitions)
   if [ -b "/dev/$disk" ]; then

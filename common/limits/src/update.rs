@@ -2,7 +2,7 @@
 //! refusal the former values hold again.
 
 use crate::unit::{told, whole_percents};
-use crate::{Place, check, devices, limits};
+use crate::{Place, check, devices, limits, one};
 use anyhow::{Result, bail};
 use doc::{Doc, Resources};
 use serde_json::{Map, Value};
@@ -55,6 +55,7 @@ pub fn changed(
     place: &Place,
     dirs: &[CgroupDir],
 ) -> Result<Vec<Act>> {
+    let asked = &weighted(asked, whole);
     let complete = completed(asked, whole);
     let v2_alone = dirs.iter().all(|d| d.v2);
     check::check(if v2_alone { &complete } else { asked }, dirs)?;
@@ -69,12 +70,41 @@ pub fn changed(
             None => limits(dir, set, &mut acts),
         }
     }
+    if asked.cpu.idle == Some(1) {
+        acts.iter_mut().for_each(keep_weight);
+    }
     // They come last: what was cannot be read from them.
     let devices = devices::accesses(&asked.devices)?;
     for dir in dirs {
         acts.extend(devices::rules(dir, dirs, &devices, host.filters_devices())?);
     }
     Ok(acts)
+}
+
+/// What an idle cgroup weighs is nothing: the weight of the document holds once it is idle no more, when the
+/// kernel would have its default.
+fn weighted(asked: &Resources, whole: &Resources) -> Resources {
+    let mut r = asked.clone();
+    match (r.cpu.idle, r.cpu.shares) {
+        (Some(0), None) => r.cpu.shares = whole.cpu.shares,
+        (None, Some(_)) => r.cpu.idle = whole.cpu.idle.filter(|n| *n == 1),
+        _ => {}
+    }
+    r
+}
+
+/// The kernel forgets the weight of a cgroup that becomes idle. So that it is remembered, it is written once
+/// more, as it is.
+fn keep_weight(act: &mut Act) {
+    let Act::Limit { cgroup, set } = act else { return };
+    let read = |file: &str| fs::read_to_string(cgroup.join(file)).ok().map(|t| t.trim().to_owned());
+    if !set.iter().any(|s| s.file == "cpu.idle") || read("cpu.idle").is_none_or(|t| t != "0") {
+        return;
+    }
+    let weight = ["cpu.weight", "cpu.shares"].into_iter().find_map(|f| Some((f, read(f)?)));
+    if let Some((file, text)) = weight.filter(|(file, _)| !set.iter().any(|s| s.file == *file)) {
+        set.insert(0, one(file, text));
+    }
 }
 
 /// Two keys of the document that are one file of v2's.

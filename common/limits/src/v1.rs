@@ -14,7 +14,10 @@ pub(crate) fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
     if has("cpu") {
         let mut put = |set: Vec<Setting>| acts.extend(group(dir, set));
         let cpu = &r.cpu;
-        put(cpu.shares.filter(|n| *n != 0).map(|n| one("cpu.shares", n)).into_iter().collect());
+        // An idle cgroup has no weight, and takes none.
+        put(cpu.idle.map(|n| Setting { optional: n == 0, ..one("cpu.idle", n) }).into_iter().collect());
+        let shares = cpu.shares.filter(|n| *n != 0 && cpu.idle != Some(1));
+        put(shares.map(|n| one("cpu.shares", n)).into_iter().collect());
         let times = [
             cpu.period.filter(|n| *n != 0).map(|n| one("cpu.cfs_period_us", n)),
             cpu.quota.filter(|n| *n != 0).map(|n| one("cpu.cfs_quota_us", n)),
@@ -26,7 +29,6 @@ pub(crate) fn limits(dir: &CgroupDir, r: &Resources, acts: &mut Vec<Act>) {
             cpu.realtime_runtime.filter(|n| *n != 0).map(|n| one("cpu.rt_runtime_us", n)),
         ];
         put(real_time.into_iter().flatten().collect());
-        put(cpu.idle.map(|n| Setting { optional: n == 0, ..one("cpu.idle", n) }).into_iter().collect());
     }
     numbers(dir, r, acts);
     if has("blkio") {

@@ -45,7 +45,12 @@ pub fn remember(cgroup: &Path, set: &mut [Setting]) {
     if !cgroup.is_dir() {
         return;
     }
+    let idle = fs::read_to_string(cgroup.join("cpu.idle")).is_ok_and(|t| t.trim() == "1");
     for setting in set {
+        // An idle cgroup has no weight: what stands there instead is taken by none.
+        if idle && matches!(setting.file.as_str(), "cpu.shares" | "cpu.weight") {
+            continue;
+        }
         let files = [Some(&setting.file), setting.or.as_ref().map(|(file, _)| file)];
         let now =
             files.into_iter().flatten().find_map(|f| Some((f, fs::read_to_string(cgroup.join(f)).ok()?)));
