@@ -53,7 +53,9 @@ fn memory(r: &Resources) -> Vec<Setting> {
     let m = &r.memory;
     // Memory without a limit would still be held by an older one of both together.
     let swap = match m.swap.filter(|n| *n != 0) {
-        Some(n) => Some(Setting { optional: n == -1 || usual_swap(m), ..one("memory.memsw.limit_in_bytes", n) }),
+        Some(n) => {
+            Some(Setting { optional: n == -1 || usual_swap(m), ..one("memory.memsw.limit_in_bytes", n) })
+        }
         None => m.limit.filter(|n| *n == -1).map(|n| limit("memory.memsw.limit_in_bytes", n)),
     };
     let list = [
