@@ -112,6 +112,7 @@ id=$(id_of both)
 ok 'no limit of memory' stave limit -m -1 both
 is 'nor of both' "$(stave inspect both | jq -c '.linux.resources.memory')" '{"limit":-1,"swap":-1}'
 ok 'then a limit again' stave limit -m 256M both
+is 'of both' "$(value memory.memsw.limit_in_bytes)" 536870912
 ok 'undone' stave limit --undo both
 stave kill both >/dev/null && stave wait both >/dev/null
 ok 'it starts with that' sh -c 'stave inspect both | stave limit | stave keep -- sleep 1000'

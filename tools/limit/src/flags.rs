@@ -146,7 +146,9 @@ fn swap(flags: &Limit, doc: &Doc) -> Result<Option<i64>> {
     let Some(limit) = flags.memory.filter(|n| *n > 0 && said.is_none()) else { return Ok(said) };
     let memory = doc.resources()?.memory;
     let twice = |n: i64| n.saturating_mul(2);
-    let chosen = memory.swap.is_some_and(|n| n != 0 && memory.limit.map(twice) != Some(n));
+    // Where there was no limit of memory there was none of both either, and nobody chose that.
+    let usual = |n: i64| memory.limit.map(twice) == Some(n) || (n == -1 && memory.limit == Some(-1));
+    let chosen = memory.swap.is_some_and(|n| n != 0 && !usual(n));
     Ok((!chosen).then(|| twice(limit)))
 }
 
