@@ -40,13 +40,13 @@ done <<END
 1|write '9' to .*/cpuset.mems: the cgroup above has 0$|--cpuset-mems 9
 END
 
-refuses 'of several files the one that it was' 1 "^stave-limit: limit .*/cpu/stave/$id: write '7' to cpu.cfs_quota_us: Invalid argument\$" \
+refuses 'of several files the one that it was' 1 "^stave-limit: write '7' to .*/cpu/stave/$id/cpu.cfs_quota_us: Invalid argument\$" \
   stave limit --cpu-period 90000 --cpu-quota 7 web
 is_former 'one of two'
 
 # The hierarchy can only be read.
 unshare -m sh -c "mount -o remount,ro,bind /sys/fs/cgroup/memory && stave limit -m 32M web" 2>err
-is 'a hierarchy that cannot be written' "$? $(cat err)" "1 stave-limit: limit /sys/fs/cgroup/memory/stave/$id: write '33554432' to memory.limit_in_bytes: Read-only file system"
+is 'a hierarchy that cannot be written' "$? $(cat err)" "1 stave-limit: write '33554432' to /sys/fs/cgroup/memory/stave/$id/memory.limit_in_bytes: Read-only file system"
 is_former 'read-only'
 unshare -m sh -c "mount -o remount,ro,bind /sys/fs/cgroup/pids && stave new ro | stave limit --pids-limit 5 >/dev/null" 2>err
 like 'nor can a cgroup be made' "$(cat err)" '^stave-limit: make directory /sys/fs/cgroup/pids/stave/[0-9a-f]+: Read-only file system$'
@@ -80,7 +80,7 @@ ok 'one that it has' stave limit --device-cgroup-rule 'c 1:4 rw' low
 is 'is one more' "$(list | grep -c '^c 1:4 rw$')" 1
 ok 'undone' stave limit --undo low
 is 'none' "$(list)" "$had"
-refuses 'time' 1 "^stave-limit: limit .*/$id: write '70000' to cpu.cfs_quota_us: Invalid argument: out of bounds, or more than the cgroup above has \(50000 of 100000 microseconds\)\$" \
+refuses 'time' 1 "^stave-limit: write '70000' to .*/$id/cpu.cfs_quota_us: Invalid argument: out of bounds, or more than the cgroup above has \(50000 of 100000 microseconds\)\$" \
   stave limit --cpus 0.7 low
 is 'as it was' "$(cat "/sys/fs/cgroup/cpu/$top/$id/cpu.cfs_quota_us") $(stave inspect low)" "20000 $was"
 stave rm -f low >/dev/null

@@ -519,7 +519,11 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}: {}", self.act.what(), self.fail)
+        match (&*self.act, &self.fail.why) {
+            // Which of several files it was, the failure says.
+            (Act::Limit { set, .. }, Some(why)) if set.len() > 1 => f.write_str(why),
+            _ => write!(f, "{}: {}", self.act.what(), self.fail),
+        }
     }
 }
 

@@ -28,7 +28,10 @@ fn all(cgroup: &Path, set: &[Setting]) -> Result<(), Fail> {
     // Of several it is said which one it was.
     let named = |setting: &Setting, e: Fail| match set.len() {
         1 => e,
-        _ => Fail { why: Some(format!("write '{}' to {}: {e}", setting.text, setting.file)), ..e },
+        _ => {
+            let file = cgroup.join(&setting.file);
+            Fail { why: Some(format!("write '{}' to {}: {e}", setting.text, file.display())), ..e }
+        }
     };
     let mut late = Vec::new();
     for setting in set {
