@@ -10,12 +10,25 @@ rootfs
 before=$(snapshot)
 # What the host lends, its null device over a hidden file, keeps its owner and mode: root inside is the root
 # who owns it. The host's stands in for one in a mount namespace of its own.
-own_null() { unshare -m sh -c 'mkdir dev && mount -t tmpfs none dev && cp -a /dev/null dev/null && mount --bind dev/null /dev/null && cd . && "$@" 2>&1 | cat; stat -c "%a %u:%g" /dev/null' sh "$@"; rmdir dev; }
+own_null() { unshare -m sh -c 'mkdir dev && mount -t tmpfs none dev && cp -a /dev/null dev/null && mount --bind dev/null /dev/null && "$@" 2>&1 </dev/null | cat; stat -c "%a %u:%g" /dev/null' sh "$@"; rmdir dev; }
 tamper='chmod 600 /proc/keys; chown 33:34 /proc/keys; touch -d 2001-01-01 /proc/keys; echo x >/proc/keys && cat /proc/keys && echo null'
 like 'a hidden file can be written to, and not changed' "$(own_null stave run --rm --cap-add ALL --rootfs "$B" sh -c "$tamper" | tr '\n' ' ')" '^(ch[a-z]*: [^ ]*: Read-only file system )+.*null 666 0:0 $'
 same='.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
 bundle lent "$same | .process.args = [\"sh\", \"-c\", \"chmod 600 /dev/null; chown 33 /dev/null; echo x >/dev/null && echo null\"] | .process.capabilities[] += [\"CAP_FOWNER\", \"CAP_CHOWN\"]"
 like 'nor a device in a user namespace where ids are the host'"'"'s' "$(own_null stave-oci --root "$T/oci" run -b lent lent | tr '\n' ' ')" '^(ch[a-z]*: [^ ]*: Read-only file system )+null 666 0:0 $'
+
+# Nor is the null device that a stream is.
+by='chmod 600 /proc/self/fd/0; chown 33:34 /proc/self/fd/0; cat /proc/self/fd/0; echo null'
+bundle streams ".process.args = [\"sh\", \"-c\", \"$by\"] | .process.capabilities[] += [\"CAP_FOWNER\", \"CAP_DAC_OVERRIDE\"]"
+is 'a stream of oci run is the null device of its own' "$(own_null stave-oci --root "$T/oci" run -b streams streams | tr '\n' ' ')" 'null 666 0:0 '
+is 'of run' "$(own_null stave run --rm --rootfs "$B" sh -c "$by" | tr '\n' ' ')" 'null 666 0:0 '
+stave run -d --name evil --rootfs "$B" sleep 1000 >/dev/null
+is 'of exec' "$(own_null stave exec evil sh -c "$by" | tr '\n' ' ')" 'null 666 0:0 '
+is 'which is still the container'"'"'s own afterwards' "$(stave exec evil stat -c '%a %u:%g' /dev/null)" '600 33:34'
+stave exec evil sh -c 'rm /dev/null; mkfifo /dev/null'
+like 'one that has put something else there gets one that it cannot change' "$(own_null stave exec evil sh -c "$by" | tr '\n' ' ')" '^(ch[a-z]*: [^ ]*: Read-only file system )+null 666 0:0 $'
+stave rm -f evil >/dev/null
+is 'and of who runs in the background' "$(own_null sh -c 'stave run -d --name evil --rootfs "$B" sh -c "$1; sleep 1000" >/dev/null; sleep 0.5; stave rm -f evil >/dev/null' sh "$by")" '666 0:0'
 
 # A path that can only be read, with all below it: in a proc of the host's, binfmt_misc is there.
 mkdir kernel kernel/sys kernel/sys/misc && mount -t tmpfs none kernel/sys/misc

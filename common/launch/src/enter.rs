@@ -67,6 +67,9 @@ pub fn enter(doc: &Doc, look: &Look, what: &Enter) -> Result<Vec<Step>> {
         "user" => 2,
         _ => 0,
     });
+    if what.as_container && kinds.iter().any(|k| k == "mount") {
+        acts.push(Act::NullStreams { root: format!("/proc/{}/root", what.pid).into() });
+    }
     if !kinds.is_empty() {
         acts.push(Act::SetnsProcess { pid: what.pid, kinds });
     }

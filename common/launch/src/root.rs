@@ -62,6 +62,7 @@ pub(crate) fn root_file_system(doc: &Doc, look: &Look) -> Result<RootFs> {
             }
             close.push(Act::Readonly { root: root.clone(), path: "/".into() });
         }
+        close.push(Act::NullStreams { root: root.clone() });
         let other = match (own_tree, look.no_pivot) {
             (false, _) => Some("chroot".into()),
             (true, true) => Some("move".into()),

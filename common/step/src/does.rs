@@ -55,6 +55,7 @@ impl Act {
                 let node = Node { kind: file_type(kind)?, major: *major, minor: *minor };
                 mounts::device(root, path, node, *mode, (*uid, *gid))?;
             }
+            Act::NullStreams { root } => return mounts::null_streams(root),
             Act::Dir { root, path } => mounts::dir(root, path)?,
             Act::Symlink { root, target, link } => mounts::symlink(root, target, link)?,
             Act::BindSelf { path } => mounts::bind_self(path)?,

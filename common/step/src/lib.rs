@@ -157,6 +157,9 @@ pub enum Act {
     /// of its own, its owner one of the child's ids, for the child's `Device` at that path, which follows.
     /// Nothing where the parent may make none either.
     Node { path: PathBuf, kind: String, major: u32, minor: u32, mode: u32, uid: u32, gid: u32 },
+    /// Those of the standard streams that are the null device are the one of a root; where it has none, the
+    /// caller's in such a way that its owner and mode cannot be changed by them.
+    NullStreams { root: PathBuf },
     /// A directory within a root, and those above it, while it can be written to. One that cannot be made
     /// is missed by whoever looks for it.
     Dir { root: PathBuf, path: PathBuf },

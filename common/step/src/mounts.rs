@@ -1,7 +1,7 @@
 //! Doing what makes a container's tree: mounts, devices, what is hidden and what can only be read.
 //! Every place in the tree is a descriptor, found once; what is put there is finished before.
 
-use crate::{Act, Fail, IdMap, held};
+use crate::{Act, Done, Fail, IdMap, held};
 use std::cell::RefCell;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -338,6 +338,27 @@ fn of_host(path: &Path, node: Node) -> Result<Tree> {
     tree.inert()?;
     tree.readonly()?;
     Ok(tree)
+}
+
+/// Post-condition: no standard stream is the null device of the caller, who may be the machine: by a
+/// descriptor its owner and mode can be changed. It is the one of the root; of a root that has none, it is
+/// the caller's by a mount that can only be read. Whoever may not mount may not change it either.
+pub(crate) fn null_streams(root: &Path) -> Result<Done> {
+    let null = |file: &OwnedFd| NULL.is(file) == Ok(true);
+    let streams = sys::io::streams_that(|fd| NULL.is(fd) == Ok(true));
+    if streams.is_empty() {
+        return Ok(Done::WasSo);
+    }
+    let own = || {
+        let file = inroot::open(inroot::root(root)?, Path::new("/dev/null"), inroot::O_PATH)?;
+        if null(&file) { inroot::reopen(file) } else { Err(Errno(sys::ENODEV)) }
+    };
+    let lent = || -> Result<_> { Ok(inroot::reopen(of_host(Path::new("/dev/null"), NULL)?)?) };
+    let Ok(null) = own().map_err(Fail::from).or_else(|_| lent()) else { return Ok(Done::WasSo) };
+    for number in streams {
+        sys::io::onto_stdio(&null, number)?;
+    }
+    Ok(Done::Made)
 }
 
 /// A device within a root, made or, where that is not allowed (a user namespace), bound: the one that

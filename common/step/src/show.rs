@@ -228,7 +228,8 @@ impl Act {
         use Act::*;
         matches!(
             self,
-            PivotRoot { .. }
+            NullStreams { .. }
+                | PivotRoot { .. }
                 | Setns { .. }
                 | SetnsProcess { .. }
                 | Unshare { .. }
@@ -304,6 +305,7 @@ impl Act {
             Act::Propagate { at, how } => format!("make {how} {}", p(at)),
             Act::PropagateHolder { of, how } => format!("make {how} the mount of {}", p(of)),
             Act::Device { path, .. } | Act::Node { path, .. } => format!("make device {}", p(path)),
+            Act::NullStreams { root } => format!("open /dev/null of {}", p(root)),
             Act::Dir { path, .. } => format!("make directory {}", p(path)),
             Act::Symlink { link, .. } => format!("link {}", p(link)),
             Act::BindSelf { path } => format!("make a root of {}", p(path)),

@@ -210,6 +210,12 @@ pub fn handle(path: &Path, nofollow: bool) -> Result<OwnedFd> {
     Ok(rx::open(path, OFlags::PATH | OFlags::CLOEXEC | link, Mode::empty())?)
 }
 
+/// Opens what a handle stands for, for reading and writing.
+pub fn reopen(fd: impl AsFd) -> Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rx::open(fd_path(&fd), flags, Mode::empty())?)
+}
+
 /// Permissions of an open file.
 pub fn mode(fd: impl AsFd) -> Result<u32> {
     Ok(rx::fstat(fd)?.st_mode & 0o7777)

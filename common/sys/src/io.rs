@@ -157,6 +157,13 @@ pub fn onto_stdio(fd: impl AsFd, number: i32) -> Result<()> {
     Ok(())
 }
 
+/// The numbers of those standard streams of which something is so.
+pub fn streams_that(are: impl Fn(std::os::fd::BorrowedFd) -> bool) -> Vec<i32> {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let all = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    (0..).zip(all).filter(|(_, fd)| are(*fd)).map(|(n, _)| n).collect()
+}
+
 /// A file without a name (memfd_create(2)), close-on-exec.
 pub fn memfd(name: &str) -> Result<std::fs::File> {
     Ok(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?.into())
