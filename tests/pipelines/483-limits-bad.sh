@@ -26,6 +26,7 @@ done <<END
 2|invalid value '0' for '--memory <SIZE>': nothing runs in 0 bytes|-m 0
 2|invalid value '4k' for '--memory <SIZE>': 6m is the least|-m 4k
 2|invalid value '64Q' for '--memory <SIZE>': not a size \(a number and b, k, m, g, t or p\)|-m 64Q
+2|--memory-reservation 134217728: more than the limit, -m 67108864$|-m 64M --memory-reservation 128M
 2|invalid value '-1' for '--cpus <N>': not a number of processors above 0|--cpus -1
 2|--cpus 1000: this machine has $cpus processors$|--cpus 1000
 2|--cpus 0.001: the kernel's least is 0.01$|--cpus 0.001

@@ -11,8 +11,9 @@ use sys::Errno;
 pub fn write(cgroup: &Path, rules: &[Access]) -> Result<Done, Fail> {
     let before = list(cgroup)?;
     let lines = lines(&before, rules);
+    let mut files = Files::of(cgroup);
     for line in &lines {
-        if let Err(e) = put(cgroup, line) {
+        if let Err(e) = files.put(line) {
             again(cgroup, &before);
             return Err(explain(cgroup, line, e));
         }
@@ -33,8 +34,9 @@ pub fn again(cgroup: &Path, before: &[Access]) {
     let all = before.iter().any(is_whole);
     let rules: Vec<Access> =
         if all { before.to_vec() } else { [nothing].into_iter().chain(before.iter().cloned()).collect() };
+    let mut files = Files::of(cgroup);
     for line in lines(&now, &rules) {
-        let _ = put(cgroup, &line);
+        let _ = files.put(&line);
     }
 }
 
@@ -93,11 +95,28 @@ pub fn show(line: &Access) -> (&'static str, String) {
     (file(line), line.to_string())
 }
 
-fn put(cgroup: &Path, line: &Access) -> std::io::Result<()> {
-    use std::io::Write;
-    // The files are there or not: none is made.
-    let mut to = fs::File::options().write(true).open(cgroup.join(file(line)))?;
-    to.write_all(line.to_string().as_bytes())
+/// Both files, each opened when it is needed, once.
+struct Files<'a> {
+    cgroup: &'a Path,
+    open: [Option<fs::File>; 2],
+}
+
+impl Files<'_> {
+    fn of(cgroup: &Path) -> Files<'_> {
+        Files { cgroup, open: [None, None] }
+    }
+
+    /// The kernel takes one line a write(2).
+    fn put(&mut self, line: &Access) -> std::io::Result<()> {
+        use std::io::Write;
+        let to = &mut self.open[usize::from(line.allow)];
+        let to = match to {
+            Some(file) => file,
+            // It is there or not: none is made.
+            None => to.insert(fs::File::options().write(true).open(self.cgroup.join(file(line)))?),
+        };
+        to.write_all(line.to_string().as_bytes())
+    }
 }
 
 fn explain(cgroup: &Path, line: &Access, e: std::io::Error) -> Fail {

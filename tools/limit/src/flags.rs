@@ -158,6 +158,12 @@ pub(crate) fn edit(flags: &Limit, doc: &mut Doc, host: &Host) -> Result<()> {
 
 fn set(flags: &Limit, swap: Option<i64>, doc: &mut Doc, host: &Host) -> Result<()> {
     on_this_machine(flags, host)?;
+    if let (Some(least), Some(most)) = (flags.memory_reservation, flags.memory)
+        && most > 0
+        && least > most
+    {
+        return Err(usage(format!("--memory-reservation {least}: more than the limit, -m {most}")));
+    }
     let at = |key: &str| format!("/linux/resources/{key}");
     let mut asked = Doc::default();
     for (key, value) in numbers(flags, swap)? {
