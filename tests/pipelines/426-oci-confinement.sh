@@ -11,6 +11,7 @@ before=$(snapshot)
 prints 'L70: sysctl' '200 1' 'echo $(cat /proc/sys/kernel/msgmni /proc/sys/net/ipv4/ip_forward)' '.linux.sysctl = {"kernel.msgmni": "200", "net.ipv4.ip_forward": "1"}'
 rejects 'L71: a sysctl of the whole host' '.linux.sysctl = {"kernel.panic": "10"}'
 rejects 'L71: one of a namespace that is the host'"'"'s' '.linux.namespaces |= map(select(.type != "network")) | .linux.sysctl = {"net.ipv4.ip_forward": "1"}'
+rejects 'L71: one of a namespace that is joined, and the host'"'"'s' '.linux.namespaces |= map(if .type == "network" then .path = "/proc/self/ns/net" else . end) | .linux.sysctl = {"net.ipv4.ip_forward": "1"}'
 
 # resctrl
 if [ -d /sys/fs/resctrl/info ]; then

@@ -4,7 +4,7 @@ use crate::process::{given, keyring, process};
 use crate::rdt::rdt;
 use crate::spaces::Spaces;
 use crate::{Look, root::root_file_system};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use doc::Doc;
 use std::path::Path;
 use step::{Act, Fault, Step};
@@ -119,8 +119,23 @@ fn net_devices(doc: &Doc) -> Result<Vec<Act>> {
     Ok(doc.net_devices()?.into_iter().map(act).collect())
 }
 
-/// Written by the host's /proc, once the namespace is joined that each belongs to.
+/// Written by the host's /proc, once the namespace is joined that each belongs to: another than the caller's.
 fn sysctls(doc: &Doc) -> Result<Vec<Act>> {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    for s in doc.sysctls()? {
+        let joined = doc.namespaces()?.into_iter().find(|n| n.kind == s.kind).and_then(|n| n.path);
+        let own = Path::new("/proc/self/ns").join(sys::ns::proc_name(s.kind));
+        if let Some(path) = joined
+            && identity(Path::new(&path)).is_some_and(|n| identity(&own) == Some(n))
+        {
+            bail!(
+                "linux.sysctl: {}: the {} namespace {path} is not the container's, but the caller's",
+                s.file,
+                s.kind
+            );
+        }
+    }
     let write = |s: doc::Sysctl| Act::Write { path: Path::new("/proc/sys").join(s.file), text: s.value };
     Ok(doc.sysctls()?.into_iter().map(write).collect())
 }
