@@ -78,6 +78,7 @@ stave run -d --name web --cap-add SYS_ADMIN --rootfs "$B" sh -c '
   ln -s /proc/sysrq-trigger /proc/self/setgroups
   rm /bin/ls && mkfifo /bin/ls && chmod 755 /bin/ls
   mount -t tmpfs none /dev/pts && mkfifo /dev/pts/ptmx; rm -f /dev/ptmx; mkfifo /dev/ptmx
+  (: </dev/pts/ptmx; : >/opened) & (: </dev/ptmx; : >/opened) &
   : >/ready; while :; do sleep 1000; done' >/dev/null
 soon stave exec web test -e /ready
 # hostile STATUS REGEX WORDS...: exec says so, and soon.
@@ -85,6 +86,7 @@ hostile() { refuses "exec $3 $4" "$1" "$2" timeout 20 stave exec "$3" "$4" web l
 hostile 125 'no user web in the container' -u web
 at timeout 20 stave exec -t web true </dev/null
 like 'a terminal that is a FIFO' "$out $(cat typed)" '^exit 125|open a terminal: '
+no 'and was not opened' stave exec web test -e /opened
 hostile 126 'exec ls: Permission denied' -u 0
 hostile 125 'change directory to /fake/fifo: Not a directory' -w /fake/fifo
 is 'a fake /proc, and exec works' "$(timeout 20 stave exec -w /tmp web pwd)" /tmp

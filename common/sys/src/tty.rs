@@ -7,13 +7,22 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
+const PTMX: inroot::Node = inroot::Node { kind: rustix::fs::FileType::CharacterDevice, major: 5, minor: 2 };
+
 /// Opens a new pair from the devpts instance below `root` (`/dev/pts/ptmx`): master, slave. The
 /// slave comes from TIOCGPTPEER, so no path of the container is walked for it.
 pub fn open_pair(root: &Path) -> Result<(OwnedFd, OwnedFd)> {
     let root = inroot::root(root)?;
-    let flags = OFlags::RDWR | OFlags::NOCTTY;
-    let master = inroot::open(&root, Path::new("/dev/pts/ptmx"), flags)
-        .or_else(|_| inroot::open(&root, Path::new("/dev/ptmx"), flags))?;
+    // Opening alone starts some devices. There may be no /proc here by which a handle could be opened: what is put
+    // there in between is told afterwards.
+    let ptmx = |path: &str| {
+        let open = |flags| {
+            let file = inroot::open(&root, Path::new(path), flags)?;
+            if PTMX.is(&file)? { Ok(file) } else { Err(Errno(libc::ENODEV)) }
+        };
+        open(OFlags::PATH).and_then(|_| open(OFlags::RDWR | OFlags::NOCTTY))
+    };
+    let master = ptmx("/dev/pts/ptmx").or_else(|_| ptmx("/dev/ptmx"))?;
     let unlock: libc::c_int = 0;
     // SAFETY: TIOCSPTLCK reads one int; TIOCGPTPEER takes flags and returns a new descriptor.
     let slave = unsafe {
