@@ -66,7 +66,7 @@ chmod 711 "$T" "$bundle"
 prints 'L10: uidMappings: container, host, size' '0 100000 1000 1000 200000 1' 'echo $(cat /proc/self/uid_map)' "$map"
 prints 'L11: gidMappings' '0 300000 1000' 'echo $(cat /proc/self/gid_map)' "$map"
 is 'L12: the owners of the root'"'"'s files stay' "$(stat -c %u:%g "$bundle/rootfs/bin")" "$(stat -c %u:%g "$B/bin")"
-prints 'L25: devices of the host that are mounted, because none can be made, run nothing' 'nosuid,noexec' \
+prints 'L25: devices of the host that are mounted, because none can be made, are only lent' 'ro,nosuid,noexec' \
   'grep -E " /dev/(null|zero|full|random|urandom|tty) " /proc/self/mountinfo | cut -d" " -f6 | sed "s/^rw,//; s/,relatime//" | sort -u' "$map"
 rejects 'L10: a map with an id twice' "$map | .linux.uidMappings += [{containerID: 5, hostID: 5, size: 2}]"
 prints 'L13: offsets of the clocks' '5000' 'awk "{ print (\$1 >= 1000000 + '"$(cut -d. -f1 /proc/uptime)"' && \$1 < 1000100 + '"$(cut -d. -f1 /proc/uptime)"') ? 5000 : \$1 }" /proc/uptime' \
