@@ -12,7 +12,7 @@ FROM busybox
 RUN mkdir /www && echo from the web >/www/page
 CMD httpd -f -h /www
 END
-cat >docker-compose.yml <<END
+cat >docker-compose.yml <<'END'
 version: "2.4"
 services:
   web:

@@ -35,7 +35,7 @@ step 1 'run --rm --mount type=bind,src=/no/such,dst=/x,options=rbind $image a tr
 step 0 'echo through | run --rm $image in head -n 1'
 at 0 'run --rm -t docker.io/library/busybox:latest tty sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 5
+> for i in \$(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 5
 END
 step 0 'run --rm $image a cat /proc/self/mountinfo | mountinfo'
 step 0 'run --rm $image a grep -E "^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)" /proc/self/status'
@@ -50,7 +50,7 @@ step 1 'ctr task exec --exec-id e5 web /etc'
 step 0 'echo in | ctr task exec --exec-id e6 web sh -c "cat; sleep 0.1"'
 at 0 'ctr task exec -t --exec-id e7 web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 6
+> for i in \$(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 6
 END
 step 0 'ctr task ps web | sed 1d | grep -q "^[0-9][0-9]* *-" && echo some'
 step 0 'ctr task metrics web | sed "s/ [0-9][0-9]* *$/ N/; s/\[.*/N/"'

@@ -27,7 +27,7 @@ step 0 'echo through | docker run -i --rm busybox cat'
 step 0 'docker run --rm busybox sh -c "cat /proc/self/oom_score_adj; umask; pwd; env | sort | grep -v HOSTNAME"'
 at 0 'docker run --rm -it busybox sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
+> for i in \$(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
 END
 at 0 'docker run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo ready; sleep 5 & wait"' <<END
 ? ready
@@ -76,7 +76,7 @@ step 126 'docker exec web /etc'
 step 0 'echo in | docker exec -i web cat'
 at 0 'docker exec -it web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
+> for i in \$(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
 END
 step 0 'docker run -d --name hc --health-cmd "test -e /well" --health-interval 200ms --health-retries 1 busybox sleep 100 && for state in unhealthy healthy; do for i in $(seq 50); do [ "$(docker inspect -f "{{.State.Health.Status}}" hc)" = $state ] && echo $state && break; sleep 0.1; done; docker exec hc touch /well; done; docker rm -f hc'
 step 0 'docker exec -d web touch /tmp/detached; for i in $(seq 50); do docker exec web ls /tmp/detached 2>/dev/null && break; done'

@@ -46,7 +46,7 @@ step 0 'echo lost | podman run --rm busybox cat'
 step 0 'podman run --rm busybox sh -c "ls /proc/self/fd | wc -l; cat /proc/self/oom_score_adj; umask; pwd; env | sort | grep -v HOSTNAME"'
 at 0 'podman run --rm -it busybox sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
+> for i in \$(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; test -t 1 && echo yes it is; exit 5
 END
 at 0 'podman run --rm -it busybox sh -c "trap \"echo got INT; exit 9\" INT; echo ready; sleep 5 & wait"' <<END
 ? ready
@@ -105,9 +105,9 @@ step 0 'echo in | podman exec -i web cat'
 step 0 'podman exec -d web touch /tmp/detached; for i in $(seq 50); do podman exec web ls /tmp/detached 2>/dev/null && break; done'
 at 0 'podman exec -it web sh -c "echo ready; read line; eval \"\$line\""' <<END
 ? ready
-> for i in $(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
+> for i in \$(seq 50); do stty size 2>/dev/null | grep -q "24 80" && break; sleep 0.1; done; tty; stty size; exit 4
 END
-step 0 'podman top web pid user args | sed "s/^[0-9][0-9]*  */PID /"'
+step 0 'podman top web pid user args | grep -v "sleep 0.1 *$" | sed "s/^[0-9][0-9]*  */PID /"'
 step 0 'podman top web -o pid,comm | head -2'
 step 0 'podman stats --no-stream --format "{{.Name}} {{.PIDs}} {{.MemUsage}}" web | sed "s/[1-9][0-9]* [0-9.]*[kKM]*B /N USED /"'
 step 0 'podman update --cpus 0.25 --memory 100m web && podman exec web sh -c "cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us memory/memory.limit_in_bytes"'

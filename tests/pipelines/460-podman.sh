@@ -8,3 +8,4 @@
 engine_needs podman conmon
 busybox_image "$T/busybox.oci"
 both podman.sh
+like 'the terminals have been used' "$(cat "$T"/ours/record/*)" 'out: exit 5, cooked'

@@ -8,3 +8,4 @@
 engine_needs dockerd docker containerd containerd-shim-runc-v2 iptables tini-static
 busybox_image "$T/busybox.oci"
 both docker.sh
+like 'the terminals have been used' "$(cat "$T"/ours/record/*)" 'out: exit 5, cooked'

@@ -8,3 +8,4 @@
 engine_needs dockerd docker containerd containerd-shim-runc-v2 iptables tini-static docker-compose
 busybox_image "$T/busybox.oci"
 both compose.sh
+like 'the services have heard each other' "$(cat "$T"/ours/record/*)" 'out: .*from the web'

@@ -8,3 +8,4 @@
 engine_needs containerd ctr containerd-shim-runc-v2
 busybox_image "$T/busybox.oci"
 both ctr.sh
+like 'the terminals have been used' "$(cat "$T"/ours/record/*)" 'out: exit [56], cooked'
