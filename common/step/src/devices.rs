@@ -2,10 +2,39 @@
 //! answer for all, and a list of exceptions from it. Of a cgroup that is in use no more is written than what
 //! differs: between "nothing" and "but these" its processes would have no device at all.
 
-use crate::{Access, Done, Fail};
-use std::fs;
+use crate::{Done, Fail};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::{fmt, fs};
 use sys::Errno;
+
+/// What may be done with a device, or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Granted, or denied.
+    pub allow: bool,
+    /// `b` or `c`; none: both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<char>,
+    /// None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major: Option<u32>,
+    /// None: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor: Option<u32>,
+    /// Some of `r`, `w`, `m` (mknod).
+    pub access: String,
+}
+
+/// As devices.list of v1 has it: `c 1:3 rwm`.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let number = |n: Option<u32>| n.map_or("*".to_owned(), |n| n.to_string());
+        let kind = self.kind.unwrap_or('a');
+        write!(f, "{kind} {}:{} {}", number(self.major), number(self.minor), self.access)
+    }
+}
 
 /// Post-condition: the rules are in force. After a failure it is as it was.
 pub fn write(cgroup: &Path, rules: &[Access]) -> Result<Done, Fail> {
@@ -24,7 +53,7 @@ pub fn write(cgroup: &Path, rules: &[Access]) -> Result<Done, Fail> {
 /// What devices.list says: what is granted, of each device once; or one line for all, of which the kernel
 /// does not tell what is taken off.
 pub fn list(cgroup: &Path) -> std::io::Result<Vec<Access>> {
-    Ok(fs::read_to_string(cgroup.join("devices.list"))?.lines().filter_map(parse).collect())
+    Ok(sys::io::text(cgroup.join("devices.list"))?.lines().filter_map(parse).collect())
 }
 
 /// Makes it say that again, as far as the kernel takes it.
