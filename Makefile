@@ -36,9 +36,10 @@ test: deps build unit pipelines pages test-vm
 deps:
 	tests/deps.sh
 
-# nextest where it is installed: it runs each test in a process of its own.
+# nextest where it is installed: it runs each test in a process of its own. With CI set, as in
+# pipelines and test-vm, what fails runs once more and is named.
 unit:
-	if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --workspace; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then $(CARGO) nextest run --workspace $(if $(CI),--retries 1); \
 	else $(CARGO) test --workspace; fi
 
 pipelines: build

@@ -71,8 +71,11 @@ fn program() -> Option<PathBuf> {
     let build = || {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/libseccomp.c");
         let to = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("libseccomp-peer");
-        let cc = Command::new("cc").arg("-o").arg(&to).args([source, "-lseccomp"]).status();
+        // Each test may be a process, and what one runs another must not be writing: ETXTBSY.
+        let own = to.with_extension(std::process::id().to_string());
+        let cc = Command::new("cc").arg("-o").arg(&own).args([source, "-lseccomp"]).status();
         assert!(cc.unwrap().success());
+        std::fs::rename(&own, &to).unwrap();
         to
     };
     Some(BUILT.get_or_init(build).clone())
