@@ -121,5 +121,8 @@ step 6 'DOCKER_BUILDKIT=0 docker build -q context'
 step 0 'DOCKER_BUILDKIT=1 docker build -q context 2>&1 | grep -o "exit code: 6" | head -1'
 
 step 0 'docker run -d --name live busybox sleep 100; docker rm -f live; docker ps -aq'
+# A program that the kernel refuses: runc says so in the container's name, ours of the start, after which
+# docker deletes what it takes for ended.
+step 0 'printf "#!/no/such/sh\n" >v/script; chmod 755 v/script; for i in 1 2 3; do docker run --rm --network none -v $PWD/v:/v busybox /v/script 2>/dev/null; done; docker ps -aq; ls /run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby'
 step 0 'find /sys/fs/cgroup/*/docker -mindepth 1 -type d ! -name buildkit'
 end_docker

@@ -78,4 +78,25 @@ rm b/rootfs/bin/gone
 refuses 'one that has gone before the start' 1 'start a: exec: "/bin/gone": no such file or directory' oci start a
 is 'leaves the container stopped' "$(status a)" stopped
 ok 'until it is deleted' oci delete a
+
+# An engine that hears of the failure deletes what it takes for ended: so it has ended by then. What
+# still holds the process's pid namespace up here is another in it, whose parent sees nothing.
+rm -rf b && bundle b '.process.args = ["/bin/text"]'
+echo text >b/rootfs/bin/text && chmod 755 b/rootfs/bin/text
+oci create -b b a
+first=$(oci state a | jq .pid)
+stave-oci --root oci exec a sh -c 'echo; exec sleep 1000' >inside &
+exec=$!
+soon test -s inside
+kill -STOP "$exec"
+stave-oci --root oci start a 2>err &
+start=$!
+soon test "$(cut -d" " -f3 "/proc/$first/stat")" != S
+sleep 0.2
+is 'start waits for the end of what could not be started' "$(kill -0 "$start" && echo waits)" waits
+kill -CONT "$exec"
+wait "$start"
+is 'then it says what was wrong' "$? $(cut -d: -f3- err)" '1  exec /bin/text: no program: neither ELF nor a #! line'
+is 'the container has stopped' "$(status a)" stopped
+ok 'and can be deleted' oci delete a
 nothing_left 'nothing is left' "$before"

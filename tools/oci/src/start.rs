@@ -8,7 +8,7 @@ use clap::Args;
 use doc::Doc;
 use launch::Look;
 use std::path::Path;
-use step::{Act, Fault};
+use step::{Act, Fault, Stopped};
 
 /// The words of `start`.
 #[derive(Args, Debug)]
@@ -47,6 +47,10 @@ pub fn start(container: &Container) -> Result<u8> {
         if e.downcast_ref::<Fault>().is_some_and(of_hook) {
             delete::end(container)?;
             delete::remove(container, Some(&doc), bundle)?;
+        } else if !e.is::<Stopped>() {
+            // Its parent is an engine that deletes it now, and takes one whose end is still to be
+            // seen for running: then it stays for good.
+            let _ = sys::process::ended(&pidfd, 10_000);
         }
         return Err(started::in_words(e, "start", &doc));
     }
