@@ -69,6 +69,13 @@ pub fn look_up(args: &[String], env: &[String]) -> Result<(), Fail> {
                 denied = denied.or(Some(path));
                 continue;
             }
+            // It leads to no file: a link that turns in a circle, a file where a directory is due.
+            Err(e) if name.contains('/') && e.raw_os_error() != Some(sys::ENOENT) => {
+                let errno = Errno::from(e);
+                let status = if errno == ENOTDIR { 127 } else { 126 };
+                let why = errno.to_string().to_lowercase();
+                return Err(Fail { errno, why: Some(why), status: Some(status) });
+            }
             Err(_) => continue,
         };
         match sys::cred::may_execute(&path) {
@@ -231,6 +238,26 @@ mod tests {
             assert_eq!(fail.status, Some(status), "{path}: {fail}");
             assert!(fail.to_string().contains(says), "{path}: {fail}");
         }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere() {
+        let dir = std::env::temp_dir().join(format!("stave-look-up-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let _ = std::os::unix::fs::symlink("loop", dir.join("loop"));
+        fs::write(dir.join("file"), "").unwrap();
+        for (name, status, says) in [
+            ("loop", 126, "too many levels of symbolic links"),
+            ("file/x", 127, "not a directory"),
+            ("none", 127, "no such file or directory"),
+        ] {
+            let path = dir.join(name).to_str().unwrap().to_owned();
+            let fail = look_up(&[path], &[]).unwrap_err();
+            assert_eq!((fail.status, fail.to_string().as_str()), (Some(status), says));
+        }
+        let fail = look_up(&[String::new()], &["PATH=/usr/bin:/bin".into()]).unwrap_err();
+        assert_eq!(fail.to_string(), "executable file not found in $PATH");
         fs::remove_dir_all(&dir).unwrap();
     }
 
