@@ -142,6 +142,7 @@ for words in 'moon:127:not found in PATH' '/bin/moon:127:/bin/moon: not found' '
   try stave spawn --rm -- "$command" <doc
   like "$command: spawn gives the same" "$status/$(wc -l <err)" "^$wanted/1$"
 done
+refuses 'a name that is empty is not found either' 127 "^stave-run: exec '': not found in PATH\$" stave run --rm --rootfs tree ''
 try stave run --rm --init --rootfs tree moon
 is '--init: a command that is not found' "$status/$(wc -l <err)" 127/1
 try stave run --rm --init --rootfs tree /bin/plain

@@ -32,7 +32,7 @@ process.args|runc|del(.process.args)
 process.args|runc|.process.args = []
 process.args|runc|.process.args = "true"
 process.args.1|runc|.process.args = ["true", 1]
-process.args.0|runc|.process.args = [""]
+process.args.0|runc|.process.args = [1]
 process.args.1|runc|.process.args = ["true", "a\u0000b"]
 process.env|runc|.process.env = {"A": "b"}
 process.env|runc|.process.env = ["PATH=/bin", "A"]

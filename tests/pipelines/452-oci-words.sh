@@ -61,6 +61,13 @@ jq '.process.args = ["/text"]' b/config.json >b/text.json
 refuses 'a script without its interpreter' 1 '^exec /script: no such file or directory$' oci --log log --log-format json run -b b -f script.json a
 is 'the log says which' "$(last | jq -r .msg)" 'run a: exec /script: no such file or directory: its interpreter /no/such/sh is not there'
 refuses 'a text' 1 '^exec /text: exec format error$' oci run -b b -f text.json a
+# Engines tell 127, 126 and the rest by these words.
+ln -s loop b/rootfs/loop
+for words in ':executable file not found in \$PATH' 'moon:executable file not found in \$PATH' '/moon:no such file or directory' \
+  '/loop:too many levels of symbolic links' '/text/x:not a directory' '/bin:is a directory: permission denied'; do
+  jq --arg name "${words%%:*}" '.process.args = [$name]' b/config.json >b/name.json
+  refuses "create: '${words%%:*}'" 1 "^stave-oci: create a: exec: \"${words%%:*}\": ${words#*:}\$" oci create -b b -f name.json a
+done
 rm log
 
 mkdir -p images/parent && : >images/file

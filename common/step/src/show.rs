@@ -378,6 +378,7 @@ impl Act {
             Act::Wait {} => "wait for the start".into(),
             Act::Hook { kind, path, .. } => format!("run {kind} hook {}", p(path)),
             Act::Exec { args, .. } => match args.first() {
+                Some(name) if name.is_empty() => "exec ''".into(),
                 Some(name) => format!("exec {name}"),
                 None => "exec".into(),
             },
