@@ -31,7 +31,7 @@ is 'and writes to what create was given' "$(cat hello)" hello
 is 'in a cgroup of every hierarchy' "$(sed -n 's/^[0-9]*:[^:]*://p' "/proc/$pid/cgroup" | sort -u)" /a
 refuses 'start once' 1 'start a: cannot start an already running container' oci start a
 refuses 'delete leaves alone what runs' 1 'delete a: cannot delete container a that is not stopped: running' oci delete a
-is 'list' "$(oci list | tr -s ' ' | sed 's/20[0-9].*Z/WHEN/')" "ID PID STATUS BUNDLE CREATED OWNER
+is 'list' "$(oci list | tr -s ' ' | sed 's/20[0-9][0-9]-.*Z/WHEN/')" "ID PID STATUS BUNDLE CREATED OWNER
 a $pid running $T/b WHEN root"
 is 'list -q' "$(oci list -q)" a
 is 'list as JSON is states' "$(oci list -f json | jq -c 'map([.id, .pid, .status, .owner])')" "[[\"a\",$pid,\"running\",\"root\"]]"
