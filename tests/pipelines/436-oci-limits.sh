@@ -24,6 +24,7 @@ is 'it is in every hierarchy' "$(grep -vc ":/.*/$parent/x$\|:/$parent/x$" "/proc
 is 'its cpuset is that above' "$(v cpuset cpuset.cpus) $(v cpuset cpuset.mems)" "$(cat $cg/cpuset/cpuset.cpus) $(cat $cg/cpuset/cpuset.mems)"
 is 'devices that no rule speaks of are denied' "$(v devices devices.list | grep -c '^a')" 0
 is 'those that every container has are not' "$(v devices devices.list | grep -c '^c 1:3 rwm')" 1
+is 'nor is /dev/net/tun' "$(v devices devices.list | grep -c '^c 10:200 rwm')" 1
 
 ok 'raised above both' oci update x --memory 100M --memory-swap 150M
 ok 'lowered' oci update x --memory 30M --memory-swap 50M
@@ -44,7 +45,9 @@ no 'not a list of processors' oci update x --cpuset-cpus 0-
 
 oci kill x KILL && soon sh -c 'stave-oci --root "$0" state x | grep -q stopped' "$T/oci"
 refuses 'one that has ended is not changed' 1 '^stave-oci: update x: container not running$' oci update x --memory 70M
-oci delete x && up '.linux.resources = {memory: {limit: 33554432}}'
+oci delete x && up '.linux.resources.devices = [{allow: false, type: "c", major: 10, minor: 200, access: "rw"}]'
+is 'but where a rule denies it' "$(v devices devices.list | grep '^c 10:200')" ''
+oci delete -f x && up '.linux.resources = {memory: {limit: 33554432}}'
 pid=$(oci state x | jq .pid)
 
 # Cgroups of its own go with it, deepest first; the parent stays.

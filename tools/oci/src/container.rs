@@ -137,11 +137,17 @@ impl Container {
 }
 
 /// No device may be used that no rule speaks of; the devices that every container has may be, whatever the
-/// rules say (as runc).
+/// rules say (as runc). So may /dev/net/tun, which images make themselves and engines have no rule for: runc
+/// and crun took it away once, and gave it back (runc 1.2.4, crun 1.20). A rule that names it decides.
 fn with_devices(doc: &Doc) -> Result<Doc> {
     let mut doc = doc.clone();
     let mut rules = vec![serde_json::json!({"allow": false, "access": "rwm"})];
     rules.extend(doc.read::<Vec<serde_json::Value>>("/linux/resources/devices")?.unwrap_or_default());
+    if !rules.iter().any(|rule| rule["major"] == 10 && rule["minor"] == 200) {
+        rules.push(
+            serde_json::json!({"allow": true, "type": "c", "major": 10, "minor": 200, "access": "rwm"}),
+        );
+    }
     rules.extend(doc::default_device_rules());
     doc.set("/linux/resources/devices", rules)?;
     Ok(doc)
