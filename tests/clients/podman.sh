@@ -84,6 +84,7 @@ step 0 'podman run --rm --memory 64m --memory-reservation 32m --cpus 0.5 --cpu-s
 step 137 'podman run --name oom --memory 16m busybox sh -c "tail /dev/zero; exit 137"'
 step 0 'podman inspect -f "{{.State.ExitCode}} {{.State.Status}}" oom'
 step 0 'podman run --rm --pids-limit 4 busybox sh -c "for i in 1 2 3 4 5; do sleep 30 & done" 2>&1 | grep -c fork'
+step 0 'for n in -1 0; do podman run --rm --network none --pids-limit $n busybox cat /sys/fs/cgroup/pids/pids.max; done'
 step 0 'podman run --rm --oom-score-adj 500 --umask 077 --tz UTC busybox sh -c "cat /proc/self/oom_score_adj; umask"'
 step 0 'podman run --rm --security-opt mask=/proc/version --security-opt unmask=/proc/keys busybox sh -c "wc -c </proc/version; grep -c . /proc/keys >/dev/null && echo seen"'
 step 0 'podman run --rm --rootfs $PWD/root true || mkdir root && podman cp oom:/bin root/ && mkdir root/etc root/proc root/sys root/dev root/run root/tmp && podman run --rm --rootfs $PWD/root ls /'

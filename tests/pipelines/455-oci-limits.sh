@@ -25,7 +25,7 @@ is 'also after the id' "$(oci ps a -f json)" "$(oci ps -f json a)"
 if command -v ps >/dev/null; then
   like 'ps is a table' "$(oci ps a)" "^[a-z0-9]+ +$pid .* sleep 1000$"
   is 'of the container alone' "$(oci ps a | wc -l)" 3
-  like 'its options are those of ps(1)' "$(oci ps a -o pid,comm)" "^ +$pid sleep$"
+  like 'its options are those of ps(1)' "$(oci ps a -o pid,comm)" "^ *$pid sleep$"
   refuses 'which must show the pid' 1 'ps a: ps prints no column PID' oci ps a -o comm
 else
   skip 'ps is a table' 'there is no ps(1)'
@@ -45,6 +45,8 @@ is 'memory' "$(file memory memory.limit_in_bytes memory.max)" 67108864
 is 'tasks' "$(file pids pids.max pids.max)" 20
 ok 'update by a file' sh -c 'echo "{\"memory\": {\"limit\": 50331648}, \"cpu\": {\"shares\": 0}, \"pids\": null}" >r.json; stave-oci --root oci update --resources=r.json a'
 is 'a zero leaves it as it was' "$(file memory memory.limit_in_bytes memory.max)" 50331648
+ok 'update of an old document to 0 tasks' sh -c 'echo "{\"pids\": {\"limit\": 0}}" | stave-oci --root oci update -r - a'
+is 'is no limit to set, as engines of its time mean it' "$(file pids pids.max pids.max)" 20
 ok 'update by stdin' sh -c 'echo "{\"cpu\": {\"quota\": 30000, \"period\": 60000}}" | stave-oci --root oci update -r - a'
 is 'quota' "$(file cpu cpu.cfs_quota_us cpu.max | cut -d' ' -f1)" 30000
 ok 'one half of a pair' oci update --cpu-quota=20000 a
@@ -116,6 +118,13 @@ kill -9 "$(oci state a | jq .pid)"
 soon sh -c 'stave-oci --root oci state a | grep -q stopped'
 ok 'delete of one whose first has gone' oci delete a
 is 'takes the others along' "$(pgrep -x -f 'sleep 1003')" ''
+# 0 became a limit with 1.3: engines before it write it for none.
+for words in '1.0.2-dev max' '1.2.1 max' '1.3.0 1'; do
+  jq --arg version "${words% *}" '.ociVersion = $version | .process.args = ["sleep", "1003"] | .linux.resources.pids.limit = 0' b/config.json >b/version.json
+  oci run -d -b b -f version.json a
+  is "0 tasks in ${words% *}" "$(file pids pids.max pids.max)" "${words#* }"
+  oci delete -f a
+done
 for verb in checkpoint restore; do
   refuses "$verb" 1 "$verb a: $verb is not supported: it would need criu" oci $verb --image-path=x a
 done

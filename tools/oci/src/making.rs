@@ -179,6 +179,9 @@ fn complete(container: &Container, doc: &mut Doc, making: &Making, engine: &Engi
     // Nobody stays who could be told.
     doc.remove("/stave/seccompLog");
     started::settle_environment(doc)?;
+    if unlimited_tasks(doc, doc.get("/linux/resources")) {
+        doc.remove("/linux/resources/pids");
+    }
     for (flag, key) in [(making.no_new_keyring, "noNewKeyring"), (!engine.cgroups, "noCgroup")] {
         if flag {
             doc.set_stave(key, true)?;
@@ -191,6 +194,16 @@ fn complete(container: &Container, doc: &mut Doc, making: &Making, engine: &Engi
     }
     doc.unit()?;
     Ok(())
+}
+
+/// Whether resources for the document's container set no limit of tasks by the number 0. Up to 1.2 the
+/// specification's Go structure had a plain number there, so that 0 was nothing set, and engines of
+/// that time write it for -1 (podman --pids-limit=-1); since 1.3 it is a limit.
+pub fn unlimited_tasks(doc: &Doc, resources: Option<&serde_json::Value>) -> bool {
+    let version = doc.get("/ociVersion").and_then(|v| v.as_str()).unwrap_or_default();
+    let minor = version.split(['.', '-', '+']).nth(1).and_then(|n| n.parse::<u32>().ok());
+    let limit = resources.and_then(|r| r.pointer("/pids/limit"));
+    minor.is_some_and(|n| n < 3) && limit.is_some_and(|l| *l == 0)
 }
 
 /// Saves the document and makes the cgroups; gives their steps, and which of them made something.

@@ -1,6 +1,7 @@
 //! update: other limits for a container that is there.
 
 use crate::container::{Container, host};
+use crate::making;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use cli::{Drive, Driver, parse};
@@ -98,7 +99,13 @@ pub fn update(container: &Container, words: &Update) -> Result<u8> {
     };
     let Some(place) = container.place(&doc)? else { bail!("the container has no cgroup") };
     let host = host()?;
-    let steps = limits::update(&mut doc, &meant(given), &host, &place)?;
+    let mut given = meant(given);
+    if making::unlimited_tasks(&doc, Some(&given))
+        && let Some(map) = given.as_object_mut()
+    {
+        map.remove("pids");
+    }
+    let steps = limits::update(&mut doc, &given, &host, &place)?;
     Driver::new("oci", &Drive::default())?.run(&steps)?;
     container.save(&doc)?;
     Ok(0)
