@@ -57,6 +57,29 @@ ok 'deleted' oci delete -f x
 is 'with all of its cgroups' "$(find $cg -maxdepth 6 -path "*/$parent/x*" 2>/dev/null)" ''
 ok 'the parent stays' test -d "$cg/memory/$parent"
 
+# An ordinary user's container stays in the cgroups of who ran it where none may be made, and so does what
+# is run in it later, though who asks for that is in others.
+chmod 711 "$T"
+mkdir "$T/own" && chown 65534:65534 "$T/own"
+mkdir "$cg/memory/$parent/one" "$cg/memory/$parent/two"
+from() {
+  at=$cg/memory/$parent/$1 && shift
+  sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$at" \
+    setpriv --reuid=65534 --regid=65534 --clear-groups stave-oci --root "$T/own/oci" "$@"
+}
+b 'del(.linux.cgroupsPath)' '.linux.namespaces += [{type: "user"}]' \
+  '.linux.uidMappings = [{containerID: 0, hostID: 65534, size: 1}]' '.linux.gidMappings = .linux.uidMappings'
+chown -R 65534:65534 "$T/b"
+if from one --version >/dev/null 2>&1; then
+  ok 'without a cgroup of its own' from one run -d -b "$T/b" x </dev/null
+  is 'exec from its user'"'"'s cgroup' "$(from one exec x echo so 2>&1)" so
+  is 'and from another' "$(from two exec x echo so 2>&1)" so
+  ok 'delete' from two delete -f x
+else
+  skip 'exec without a cgroup' 'an ordinary user cannot reach the tools'
+fi
+rmdir "$cg/memory/$parent/one" "$cg/memory/$parent/two"
+
 # What starts a container needs little of its memory.
 b '.process.args = ["true"] | .linux.resources = {memory: {limit: 524288}}'
 ok '512 KiB are enough to run' oci run -b "$T/b" x

@@ -29,6 +29,11 @@ pub fn joined(dirs: Vec<CgroupDir>, asked: &[String], pid: i32) -> Result<Vec<Cg
             }
             None if takes_processes(&dir) => {}
             None => match of_first(&dir, &firsts) {
+                // It never had one there: who was not let make it has its processes where they are, and
+                // is not let move them (as runc without root).
+                Some(path) if !dir.path.is_dir() && !sys::cred::may_write(&path.join("cgroup.procs")) => {
+                    continue;
+                }
                 Some(path) => dir.path = path,
                 None => continue,
             },
