@@ -74,7 +74,10 @@ if from one --version >/dev/null 2>&1; then
   ok 'without a cgroup of its own' from one run -d -b "$T/b" x </dev/null
   is 'exec from its user'"'"'s cgroup' "$(from one exec x echo so 2>&1)" so
   is 'and from another' "$(from two exec x echo so 2>&1)" so
-  ok 'delete' from two delete -f x
+  refuses 'ps cannot tell its processes' 1 'ps x: it is in no cgroup of its own' from two ps x
+  ok 'kill --all' from two kill --all x KILL
+  ok 'ends it' soon sh -c 'stave-oci --root "$0" state x | grep -q stopped' "$T/own/oci"
+  ok 'delete' from two delete x
 else
   skip 'exec without a cgroup' 'an ordinary user cannot reach the tools'
 fi

@@ -20,8 +20,11 @@ pub struct Ps {
 
 /// The verb.
 pub fn ps(container: &Container, words: &Ps) -> Result<u8> {
-    container.record()?;
+    let running = container.record()?.and_then(|record| record.running());
     let pids = pids(container)?;
+    if pids.is_empty() && running.is_some() {
+        bail!("it is in no cgroup of its own, which would tell its processes");
+    }
     match words.format.as_str() {
         "json" => cli::print(&(serde_json::to_string(&pids)? + "\n"))?,
         "table" => cli::print(&table(&pids, &words.options)?)?,
