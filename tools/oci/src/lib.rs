@@ -205,7 +205,8 @@ fn engine(global: &Global) -> Result<Engine> {
     let may_lack_cgroups = match global.rootless.as_deref().unwrap_or("auto") {
         "true" => true,
         "false" => false,
-        "auto" | "" => sys::cred::euid() != 0,
+        // root of a user namespace, as podman is for an ordinary user, is no more.
+        "auto" | "" => sys::cred::euid() != 0 || sys::ns::in_user_namespace(),
         other => bail!("invalid --rootless value: {other}"),
     };
     let (cgroups, systemd) = (manager != "disabled", manager == "systemd");
