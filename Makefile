@@ -4,6 +4,7 @@
 # make bench    whole processes against the peers that apt has
 # make compare  IMAGES=DIR: each DIR/NAME.oci unpacked by us and by umoci, entry by entry
 # make fuzz     FUZZ_SECONDS=60 for each of TARGETS="layer archive ..."; needs g++
+# make order    write anew which functions lie side by side in a release; takes some minutes
 # make lint unit pipelines pages test-vm stress man completions clean
 
 PREFIX = /usr/local
@@ -17,7 +18,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 
-.PHONY: compare all build release demo test check unit pipelines pages stress lint man completions install bench bench-images fuzz test-vm vm deps clean
+.PHONY: order compare all build release demo test check unit pipelines pages stress lint man completions install bench bench-images fuzz test-vm vm deps clean
 
 all: release
 
@@ -91,6 +92,10 @@ bench-images: release
 	tests/deps.sh docker-registry skopeo umoci python3
 	[ -d "$(IMAGES)/app.oci" ] || tests/bench/make-images.sh "$(IMAGES)"
 	PATH="$(release):$$PATH" tests/bench/images.sh "$(IMAGES)"
+
+order: build
+	tests/deps.sh jq busybox-static
+	PATH="$(debug):$$PATH" tests/bench/order.sh
 
 compare: build
 	PATH="$(debug):$$PATH" tests/compare.sh "$(IMAGES)"

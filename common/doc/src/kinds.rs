@@ -2,7 +2,7 @@
 //! another kind is an error from the start: read as absent, a slip of the hand would switch a
 //! protection off. `*` stands for every entry of a list or an object.
 
-use crate::{Error, shape};
+use crate::{Error, entry, shape};
 use serde_json::Value;
 
 const OBJECTS: &[&str] = &[
@@ -321,7 +321,7 @@ fn wrong(value: &Value, pattern: &str, is: Is) -> Option<String> {
         Value::Array(list) if key == "*" => {
             list.iter().enumerate().find_map(|(n, v)| below(v).map(|w| format!("/{n}{w}")))
         }
-        Value::Object(map) => below(map.get(key)?).map(|w| format!("/{key}{w}")),
+        Value::Object(map) => below(entry(map, key)?).map(|w| format!("/{key}{w}")),
         _ => None,
     }
 }

@@ -177,10 +177,18 @@ fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
         return value.pointer(pointer);
     }
     pointer.split('/').skip(1).try_fold(value, |value, key| match value {
-        Value::Object(map) => map.get(key),
+        Value::Object(map) => entry(map, key),
         Value::Array(list) => list.get(key.parse::<usize>().ok()?),
         _ => None,
     })
+}
+
+/// As `get`, which hashes the key: few objects have so many entries that this takes less.
+fn entry<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    if map.len() > 32 {
+        return map.get(key);
+    }
+    map.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
 }
 
 fn shape(key: &str, why: &str) -> Error {
