@@ -97,7 +97,7 @@ bad 'another architecture' 126 'exec /bad/arm: built for aarch64; this machine i
 bad 'text' 126 'exec /bad/text: no program' /bad/text
 bad 'an empty file' 126 'exec /bad/empty: an empty file$' /bad/empty
 bad 'a directory' 126 'exec /bad/dir: is a directory$' /bad/dir
-bad 'the empty word' 127 'exec : ' ''
+bad 'the empty word' 127 "exec '': not found in PATH\$" ''
 refuses 'in the background too' 127 'exec nosuch: not found in PATH$' stave run -d --rootfs "$T/tree" nosuch
 refuses 'a working directory that is a file' 125 'chdir|change directory to /bad/text: Not a directory' stave run -w /bad/text --rootfs "$T/tree" true
 
