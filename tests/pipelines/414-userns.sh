@@ -64,9 +64,9 @@ own'
 in_it . sh -c 'kill -0 $PPID; mount -t tmpfs x /tmp; cat /proc/1/root/etc/shadow'
 unlike 'and nowhere else' "$out" .
 in_it '.process.user.uid = 70000' true
-like 'an id that is not mapped' "$status $err" '^1 stave-oci: run [^:]*: become user 70000:0: no such id in its user namespace'
+like 'an id that is not mapped' "$status $err" '^1 stave-oci: error: run [^:]*: become user 70000:0: no such id in its user namespace'
 in_it '.linux.uidMappings[0].containerID = 1' true
-like 'without a root' "$status $err" '^1 stave-oci: run [^:]*: linux.uidMappings: nothing stands for 0'
+like 'without a root' "$status $err" '^1 stave-oci: error: run [^:]*: linux.uidMappings: nothing stands for 0'
 
 # A user namespace that is there, with others that belong to it.
 cat >holder.py <<'END'
@@ -111,7 +111,7 @@ in_joined 'del(.linux.uidMappings, .linux.gidMappings)' sh -c "$links; id -u"
 is 'joined' "$status $out" "0 $theirs
 0"
 in_joined '.linux.uidMappings[0].hostID = 5' true
-like 'with other ids than are given' "$status $err" '^1 stave-oci: run [^:]*: map the ids of the user namespace: its uid_map is another'
+like 'with other ids than are given' "$status $err" '^1 stave-oci: error: run [^:]*: map the ids of the user namespace: its uid_map is another'
 in_joined 'del(.linux.uidMappings, .linux.gidMappings) | .linux.namespaces |= map(select(.type != "pid")) | .mounts = []' \
   sh -c 'exit 7'
 is 'joined without a new pid namespace' "$status $err" '7 '

@@ -36,7 +36,7 @@ ok 'all single flags' oci update --cpu-period 900000 --cpu-quota 600000 --cpu-sh
 is 'are in force' "$(v cpu cpu.cfs_period_us) $(v cpu cpu.cfs_quota_us) $(v cpu cpu.shares) $(v cpuset cpuset.cpus) $(v memory memory.soft_limit_in_bytes) $(v pids pids.max)" \
   '900000 600000 200 0 33554432 11'
 no 'a refusal' update '{"memory": {"limit": 134217728}, "cpu": {"shares": 512}, "pids": {"limit": 77}, "cpuset": 1, "blockIO": {"throttleReadBpsDevice": [{"major": 999, "minor": 9, "rate": 1}]}}'
-like 'one line that names it' "$err" "^stave-oci: update x: write '999:9 1' to .*read_bps_device: "
+like 'one line that names it' "$err" "^stave-oci: error: update x: write '999:9 1' to .*read_bps_device: "
 is 'leaves the former limits' "$(v memory memory.limit_in_bytes) $(v cpu cpu.shares) $(v pids pids.max)" '67108864 200 11'
 is 'and the document' "$(jq -c '.linux.resources | [.memory.limit, .cpu.shares, .pids.limit]' "$T/oci/x/config.json")" '[67108864,200,11]'
 no 'v2 alone' update '{"unified": {"memory.min": "1"}}'
@@ -44,7 +44,7 @@ like 'is said' "$err" 'invalid configuration'
 no 'not a list of processors' oci update x --cpuset-cpus 0-
 
 oci kill x KILL && soon sh -c 'stave-oci --root "$0" state x | grep -q stopped' "$T/oci"
-refuses 'one that has ended is not changed' 1 '^stave-oci: update x: container not running$' oci update x --memory 70M
+refuses 'one that has ended is not changed' 1 '^stave-oci: error: update x: container not running$' oci update x --memory 70M
 oci delete x && up '.linux.resources.devices = [{allow: false, type: "c", major: 10, minor: 200, access: "rw"}]'
 is 'but where a rule denies it' "$(v devices devices.list | grep '^c 10:200')" ''
 oci delete -f x && up '.linux.resources = {memory: {limit: 33554432}}'

@@ -39,7 +39,7 @@ stave rm -f evil >/dev/null
 is 'every start that succeeds has both mounts, read-only' "$(sort -u found)" 2
 like 'there were some' "$(wc -l <found)" '^[0-9]*[0-9][0-9]$'
 is 'and nobody saw what is outside' "$(cat leaks 2>/dev/null)" ''
-unlike 'one that fails does so on the mount' "$(grep -v '^stave-oci: run [^:]*: .*error mounting ' errors 2>/dev/null)" .
+unlike 'one that fails does so on the mount' "$(grep -v '^stave-oci: error: run [^:]*: .*error mounting ' errors 2>/dev/null)" .
 is 'what lies outside is as it was' "$(ls outside; cat outside/taken)" 'secret
 taken'
 nothing_left 'nothing is left' "$before"

@@ -11,7 +11,7 @@ bundle b '.process.args = ["nope"]'
 last() { tail -n 1 log; }
 
 try oci --log log --log-format json create -b b a
-is 'an error is one line on stderr' "$err" 'stave-oci: create a: exec: "nope": executable file not found in $PATH'
+is 'an error is one line on stderr' "$err" 'stave-oci: error: create a: exec: "nope": executable file not found in $PATH'
 is 'and one object in the log' "$(jq -c '[.level, .msg, keys]' log)" \
   '["error","create a: exec: \"nope\": executable file not found in $PATH",["level","msg","time"]]'
 ok 'with its time' jq -e '.time | fromdateiso8601? // sub("\\.[0-9]+";"") | tostring | test("^20|^1")' log
@@ -66,13 +66,13 @@ ln -s loop b/rootfs/loop
 for words in ':executable file not found in \$PATH' 'moon:executable file not found in \$PATH' '/moon:no such file or directory' \
   '/loop:too many levels of symbolic links' '/text/x:not a directory' '/bin:is a directory: permission denied'; do
   jq --arg name "${words%%:*}" '.process.args = [$name]' b/config.json >b/name.json
-  refuses "create: '${words%%:*}'" 1 "^stave-oci: create a: exec: \"${words%%:*}\": ${words#*:}\$" oci create -b b -f name.json a
+  refuses "create: '${words%%:*}'" 1 "^stave-oci: error: create a: exec: \"${words%%:*}\": ${words#*:}\$" oci create -b b -f name.json a
 done
 rm log
 
 mkdir -p images/parent && : >images/file
 for parent in "$T/images/parent" no file; do
-  refuses "checkpoint --parent-path $parent" 1 '^stave-oci: checkpoint a: --parent-path' oci checkpoint --image-path images --parent-path "$parent" a
+  refuses "checkpoint --parent-path $parent" 1 '^stave-oci: error: checkpoint a: --parent-path' oci checkpoint --image-path images --parent-path "$parent" a
 done
 refuses 'one that is there' 1 'checkpoint is not supported' oci checkpoint --image-path images --parent-path parent a
 

@@ -26,7 +26,7 @@ at_once() {
 }
 at_once 8 stave-oci --root oci create -b b a
 is 'of eight creates of an id one wins' "$won $(grep -h . out.? | sort | uniq -c | sed 's/^ *//')" \
-  '1 7 stave-oci: create a: container with given ID already exists'
+  '1 7 stave-oci: error: create a: container with given ID already exists'
 is 'and is whole' "$(status a)" created
 at_once 8 stave-oci --root oci start a
 is 'of eight starts one wins' "$won $(status a)" '1 running'

@@ -124,8 +124,8 @@ if v1 && [ -e "$freezer/cgroup.procs" ] && mountpoint -q /sys/fs/cgroup/unified;
   ok 'also where it is frozen in a cgroup below' timeout 5 stave-oci --root "$T/oci" delete -f x
   up
   echo FROZEN >"$freezer$top/freezer.state"
-  refuses 'a cgroup above is not its own to thaw' 1 "^stave-oci: resume x: it is frozen by a cgroup above: $freezer$top\$" oci resume x
-  refuses 'which is said at once' 1 "^stave-oci: delete x: it is frozen by a cgroup above: $freezer$top\$" \
+  refuses 'a cgroup above is not its own to thaw' 1 "^stave-oci: error: resume x: it is frozen by a cgroup above: $freezer$top\$" oci resume x
+  refuses 'which is said at once' 1 "^stave-oci: error: delete x: it is frozen by a cgroup above: $freezer$top\$" \
     timeout 5 stave-oci --root "$T/oci" delete -f x
   echo THAWED >"$freezer$top/freezer.state"
   ok 'once it is thawed' oci delete -f x

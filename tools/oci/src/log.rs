@@ -28,6 +28,16 @@ pub enum Level {
     Debug,
 }
 
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Debug => "debug",
+        }
+    }
+}
+
 /// Opens the log as the flags say; what is said before goes to stderr alone.
 pub fn open(global: &Global) -> Result<()> {
     let json = match global.log_format.as_str() {
@@ -62,11 +72,11 @@ pub fn debugs() -> bool {
 
 /// One message, in one write.
 pub fn say(level: Level, text: &str) {
-    let Some(log) = LOG.get() else { return cli::say("oci", text) };
+    let line_of = |text: &str| format!("{}: {text}", level.word());
+    let Some(log) = LOG.get() else { return cli::say("oci", &line_of(text)) };
     if level > log.level {
         return;
     }
-    let prefix = if level == Level::Warning { "warning: " } else { "" };
     match (&log.file, level) {
         (None, Level::Debug) => {
             let _ = std::io::stderr().write_all(line(level, text, log.json).as_bytes());
@@ -76,7 +86,7 @@ pub fn say(level: Level, text: &str) {
         (None, _) if log.json => {
             let _ = std::io::stderr().write_all(line(level, text, true).as_bytes());
         }
-        _ => cli::say("oci", &format!("{prefix}{text}")),
+        _ => cli::say("oci", &line_of(text)),
     }
     log.write(level, text);
 }
@@ -99,11 +109,7 @@ impl Log {
 
 /// A line of the log.
 fn line(level: Level, text: &str, as_json: bool) -> String {
-    let word = match level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Debug => "debug",
-    };
+    let word = level.word();
     let time = state::now();
     if as_json {
         return json!({ "level": word, "msg": text, "time": time }).to_string() + "\n";
