@@ -96,7 +96,7 @@ sleep 0.2
 is 'start waits for the end of what could not be started' "$(kill -0 "$start" && echo waits)" waits
 kill -CONT "$exec"
 wait "$start"
-is 'then it says what was wrong' "$? $(cut -d: -f3- err)" '1  exec /bin/text: no program: neither ELF nor a #! line'
+is 'then it says what was wrong' "$? $(cut -d: -f4- err)" '1  exec /bin/text: no program: neither ELF nor a #! line'
 is 'the container has stopped' "$(status a)" stopped
 ok 'and can be deleted' oci delete a
 nothing_left 'nothing is left' "$before"
