@@ -88,8 +88,12 @@ impl Status {
 
 /// The present moment, RFC 3339, to the millisecond.
 pub fn now() -> String {
-    let now = jiff::Timestamp::now();
-    now.round(jiff::Unit::Millisecond).unwrap_or(now).to_string()
+    to_millisecond(jiff::Timestamp::now())
+}
+
+/// Always three digits: the texts sort as the moments do.
+fn to_millisecond(at: jiff::Timestamp) -> String {
+    format!("{at:.3}")
 }
 
 /// A moment in seconds since the epoch, RFC 3339; `None`: no calendar has it.
@@ -182,4 +186,18 @@ impl Record {
 
 fn alive(pid: i32, started: u64, booted: &str) -> bool {
     pid > 0 && sys::process::start_time(pid) == Ok(started) && boot() == booted
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_sort_as_text() {
+        let text = |ms| to_millisecond(jiff::Timestamp::from_millisecond(ms).unwrap());
+        assert_eq!(text(1000), "1970-01-01T00:00:01.000Z");
+        let texts = [999, 1000, 1009, 1010, 1019, 1100, 1119, 1120].map(text);
+        assert!(texts.is_sorted(), "{texts:?}");
+    }
 }
