@@ -50,7 +50,7 @@ is 'oci: all the memory' "$(v memory.max)" max
 oci update x --pids-limit -1 --cpuset-cpus 1
 is 'oci: tasks, processors' "$(v pids.max) $(v cpuset.cpus)" 'max 1'
 oci update x --pids-limit 0
-is 'oci: no task more' "$(v pids.max)" 1
+is 'oci: 0 tasks are nothing said, in a document before 1.3' "$(v pids.max)" max
 oci update x --pids-limit 99 --cpu-idle 1
 is 'oci: idle' "$(v cpu.idle)" 1
 oci update x --cpu-period 10000
