@@ -45,11 +45,11 @@ gone_through() { # PROGRAM WORD...
   sort -s -k1,1 "$work/symbols" "$work/addresses" | awk '
     NF == 2 { if ($1 != at) { n = 0; at = $1 } names[n++] = $2; next }
     { for (i = 0; i < n; i++) print names[i]; n = 0 }' >"$work/names"
-  sed -n 's/^\(_R.*\)/\1/; T
+  sed '/^_R/!d
     s/\.llvm\.[0-9]*$/*/
     s/Cs[0-9A-Za-z]*_/Cs*_/g
     s/B[0-9A-Za-z]*_/B*_/g
-    s/.*/*(.text.*&)/p' "$work/names"
+    s/.*/*(.text.*&)/' "$work/names"
   libc=$(cc -print-file-name=libc.a)
   grep -v '^_R' "$work/names" | sort -u >"$work/c"
   nm -A --defined-only "$libc" 2>/dev/null | awk -F '[: ]' '
@@ -65,12 +65,12 @@ gone_through() { # PROGRAM WORD...
   stave run -d --name order order sleep 600 >/dev/null
   gone_through "$bin/stave-exec" stave-exec order true
   stave rm -f order >/dev/null
-} | sort -u >"$work/patterns"
+} >"$work/patterns"
 {
   echo '/* Written by make order: the functions that are gone through, side by side, so that they take few pages. */'
   echo 'SECTIONS {'
   echo '  .text.used : {'
-  sed 's/^/    /' "$work/patterns"
+  sort -u "$work/patterns" | sed 's/^/    /'
   echo '  }'
   echo '} INSERT BEFORE .text;'
 } >common/sys/order.ld

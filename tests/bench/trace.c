@@ -15,7 +15,7 @@
 enum { BASE = 0x200000, SIZE = 64 << 20 };
 
 static unsigned char seen[SIZE];
-/* by pid: whether it runs the program */
+/* by pid: whether it runs the program: 1 yes, 2 no, 0 not looked at yet */
 static char runs[1 << 22];
 
 static int is_program(pid_t pid, const struct stat *program)
@@ -60,9 +60,7 @@ int main(int argc, char **argv)
 			continue;
 		}
 		int signal = WSTOPSIG(status), event = status >> 16;
-		if (event == PTRACE_EVENT_EXEC)
-			runs[pid] = is_program(pid, &program) ? 1 : 2;
-		else if (runs[pid] == 0)
+		if (event == PTRACE_EVENT_EXEC || runs[pid] == 0)
 			runs[pid] = is_program(pid, &program) ? 1 : 2;
 		if (signal == SIGTRAP || signal == SIGSTOP) {
 			if (runs[pid] == 1 && ptrace(PTRACE_GETREGS, pid, NULL, &regs) == 0 &&

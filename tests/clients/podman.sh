@@ -3,23 +3,11 @@
 # What podman does with a runtime: sixty commands and more.
 # shellcheck source=tests/clients/record.sh
 . "$clients/record.sh"
+# shellcheck source=tests/clients/containers.sh
+. "$clients/containers.sh"
 
-mkdir -p /etc/containers /etc/cni/net.d
-cat >/etc/containers/containers.conf <<END
-[containers]
-default_ulimits = []
-log_driver = "k8s-file"
-[engine]
-runtime = "$name"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-init_path = "$(command -v tini-static || command -v catatonit)"
-runtime_supports_json = ["runc", "stave-oci"]
-[engine.runtimes]
-$name = ["$RUNTIME"]
-[network]
-network_backend = "cni"
-END
+mkdir -p /etc/cni/net.d
+containers_conf "$RUNTIME"
 cat >/etc/containers/storage.conf <<END
 [storage]
 driver = "overlay"

@@ -4,23 +4,10 @@
 # root may make no cgroup.
 # shellcheck source=tests/clients/record.sh
 . "$clients/record.sh"
+# shellcheck source=tests/clients/containers.sh
+. "$clients/containers.sh"
 
-mkdir -p /etc/containers
-cat >/etc/containers/containers.conf <<END
-[containers]
-default_ulimits = []
-log_driver = "k8s-file"
-[engine]
-runtime = "$name"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-init_path = "$(command -v tini-static || command -v catatonit)"
-runtime_supports_json = ["runc", "stave-oci"]
-[engine.runtimes]
-$name = ["/run/bin/$name"]
-[network]
-network_backend = "cni"
-END
+containers_conf "/run/bin/$name"
 # Root's runtime may be where nobody else may look.
 mkdir /run/bin && cp "$RUNTIME" "/run/bin/$name"
 joe=/run/joe

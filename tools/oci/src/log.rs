@@ -72,8 +72,8 @@ pub fn debugs() -> bool {
 
 /// One message, in one write.
 pub fn say(level: Level, text: &str) {
-    let line_of = |text: &str| format!("{}: {text}", level.word());
-    let Some(log) = LOG.get() else { return cli::say("oci", &line_of(text)) };
+    let told = || cli::say("oci", &format!("{}: {text}", level.word()));
+    let Some(log) = LOG.get() else { return told() };
     if level > log.level {
         return;
     }
@@ -86,7 +86,7 @@ pub fn say(level: Level, text: &str) {
         (None, _) if log.json => {
             let _ = std::io::stderr().write_all(line(level, text, true).as_bytes());
         }
-        _ => cli::say("oci", &line_of(text)),
+        _ => told(),
     }
     log.write(level, text);
 }
